@@ -1,0 +1,79 @@
+//! What runs inside the node: an extension takes messages of one application and gives publishes.
+//!
+//! The node subscribes to the extension's shard, archives it, and calls [`Extension::on_messages`]
+//! for what arrives. An extension adds HTTP routes and metrics of its own, and is shut down before
+//! the engine. The group chat is one ([`crate::chat`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use prometheus::Registry;
+use tokio::sync::watch;
+use waku_groupchat_storage::Archive;
+use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
+
+use crate::engine::Engine;
+
+/// An extension, once started. All methods take `&self`; the node shares it behind an `Arc`.
+#[async_trait]
+pub trait Extension: Send + Sync + fmt::Debug + 'static {
+    /// A fixed lower-case name, for logs, metrics and the path of its routes.
+    fn name(&self) -> &'static str;
+
+    /// The pubsub topic it lives on; the node subscribes to it before the first message.
+    fn pubsub_topic(&self) -> PubsubTopic;
+
+    /// Takes messages that the archive holds already. Must not wait for long: what an extension
+    /// cannot take now it reads from the archive later, and counts.
+    async fn on_messages(&self, messages: &[Arrived]);
+
+    /// Its routes, with full paths.
+    fn routes(&self) -> Router;
+
+    /// Extra lines for `/health`, as (name, `READY` or why not).
+    fn health(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Finishes what it holds and waits until nothing of it runs.
+    async fn shutdown(&self);
+}
+
+/// A message that arrived on the extension's pubsub topic.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// Its hash.
+    pub hash: MessageHash,
+    /// The message.
+    pub message: Arc<WakuMessage>,
+}
+
+/// What an extension is started with.
+#[derive(Clone)]
+pub struct Context {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// The node's own archive, which holds the extension's whole shard.
+    pub archive: Arc<dyn Archive>,
+    /// Peers now; changes wake whoever waits.
+    pub connectivity: watch::Receiver<Connectivity>,
+    /// Where to register metrics.
+    pub registry: Registry,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// Peers of a pubsub topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connectivity {
+    /// Relay peers subscribed to the extension's pubsub topic.
+    pub relay_peers: usize,
+    /// Peers that serve the Store.
+    pub store_peers: usize,
+}

@@ -1,0 +1,3 @@
+//! The `waku-groupchat` binary.
+
+fn main() {}

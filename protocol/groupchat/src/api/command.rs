@@ -1,0 +1,172 @@
+//! What a person or a program can ask of the core, and the answers.
+
+use crate::account::{Card, Phrase};
+use crate::{AccountId, GroupId, InstallationId, MessageId};
+
+/// Something to do. Accepted means durable: the answer comes after the batch that holds it.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make an account, with this installation as its first.
+    CreateAccount,
+    /// Make this installation ask an existing account to take it in.
+    RequestLink,
+    /// Take in the installation that made this request text.
+    AcceptLink {
+        /// What [`Command::RequestLink`] answered there.
+        request: String,
+    },
+    /// Make a group with this account in it.
+    CreateGroup {
+        /// At most [`crate::limits::NAME_BYTES`] bytes of UTF-8, not empty.
+        name: String,
+        /// At most [`crate::limits::DESCRIPTION_BYTES`] bytes of UTF-8.
+        description: String,
+    },
+    /// Set name and description for all.
+    SetProfile {
+        /// Which group.
+        group: GroupId,
+        /// As in [`Command::CreateGroup`].
+        name: String,
+        /// As in [`Command::CreateGroup`].
+        description: String,
+    },
+    /// Add the accounts behind these contact cards, all their installations, in one commit.
+    /// Accepted at once; each account's registration record is looked for until it is found.
+    Invite {
+        /// Which group.
+        group: GroupId,
+        /// Contact cards as text.
+        cards: Vec<String>,
+    },
+    /// Join a group that this installation was invited to.
+    AcceptInvitation {
+        /// Which group.
+        group: GroupId,
+    },
+    /// Forget an invitation.
+    DeclineInvitation {
+        /// Which group.
+        group: GroupId,
+    },
+    /// Say something in a group.
+    Send {
+        /// Which group.
+        group: GroupId,
+        /// At most [`crate::limits::TEXT_BYTES`] bytes of UTF-8, not empty.
+        text: String,
+    },
+}
+
+/// What a command gave.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Command::CreateAccount`].
+    AccountCreated {
+        /// The account.
+        account: AccountId,
+        /// This installation.
+        installation: InstallationId,
+        /// The recovery phrase: shown once, kept nowhere.
+        phrase: Phrase,
+        /// The contact card.
+        card: Card,
+    },
+    /// To [`Command::RequestLink`]: the text to give to an existing installation.
+    LinkRequested {
+        /// This installation.
+        installation: InstallationId,
+        /// The request. It holds a secret.
+        request: String,
+    },
+    /// To [`Command::AcceptLink`]: the exchange has begun; [`crate::api::Event::InstallationLinked`]
+    /// follows.
+    LinkAccepted {
+        /// The new installation.
+        installation: InstallationId,
+    },
+    /// To [`Command::CreateGroup`].
+    GroupCreated {
+        /// The group.
+        group: GroupId,
+    },
+    /// To [`Command::Invite`]: on disk, and goes out as the records are found.
+    Inviting {
+        /// The accounts behind the cards, in their order.
+        accounts: Vec<AccountId>,
+    },
+    /// To [`Command::Send`].
+    Accepted {
+        /// The message's name; its number is never given again.
+        message: MessageId,
+    },
+    /// Done, nothing more to say.
+    Done,
+}
+
+/// Why a command was not carried out. It changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// This installation has no account yet.
+    #[error("this installation has no account yet: create one, or link it to one")]
+    NoAccount,
+    /// This installation already belongs to an account.
+    #[error("this installation already belongs to account {0}")]
+    HasAccount(AccountId),
+    /// A card that does not parse.
+    #[error("contact card: {0}")]
+    Card(#[from] crate::account::CardError),
+    /// A link request that does not parse.
+    #[error("link request: {0}")]
+    LinkRequest(String),
+    /// A group that is not known here.
+    #[error("no group {0} here")]
+    UnknownGroup(GroupId),
+    /// A group that no invitation waits for.
+    #[error("no invitation to group {0} waits here")]
+    NoInvitation(GroupId),
+    /// Until commits converge, only the creator's installation commits.
+    #[error(
+        "only the installation that created group {group} can do this for now: \
+         changes by other members come with the convergence engine"
+    )]
+    OnlyCreator {
+        /// The group.
+        group: GroupId,
+    },
+    /// A text outside its bounds.
+    #[error("{field} must be {min} to {max} bytes of UTF-8, got {got}")]
+    Length {
+        /// Which one.
+        field: &'static str,
+        /// At least.
+        min: usize,
+        /// At most.
+        max: usize,
+        /// As given.
+        got: usize,
+    },
+    /// An account that is in the group already.
+    #[error("account {0} is in the group already")]
+    AlreadyMember(AccountId),
+    /// The account's own card, or the same card twice.
+    #[error("account {0} is named twice or is the inviter's own")]
+    RepeatedAccount(AccountId),
+    /// An invitation whose parts are over the largest size class.
+    #[error("the group is too large to invite to for now: {bytes} bytes, at most {max}")]
+    TooLarge {
+        /// Size of the part.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
+    /// An installation is limited to this many live ones an account.
+    #[error("the account has {0} live installations, the most there can be")]
+    TooManyInstallations(usize),
+    /// Too many messages wait to be taken by the network.
+    #[error("{waiting} messages of this group wait for the network: try again later")]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+    },
+}

@@ -1,0 +1,138 @@
+//! What happened, for people and programs that watch. Kept in order under ascending cursors.
+
+use serde::{Deserialize, Serialize};
+
+use super::views::GapView;
+use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// An event with its place in the order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its place: ascending, no two alike, kept over restarts.
+    pub cursor: u64,
+    /// When the core noticed it.
+    pub at: Timestamp,
+    /// What it is.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// An installation is now live in the own account.
+    InstallationLinked {
+        /// The account.
+        account: AccountId,
+        /// The new one.
+        installation: InstallationId,
+    },
+    /// A part of the own registration record left.
+    Registered {
+        /// The account.
+        account: AccountId,
+        /// The UTC day it is for, counted from 1970-01-01.
+        day: u64,
+    },
+    /// A commit that adds the account left, and its envelope will.
+    Invited {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        account: AccountId,
+        /// How many of its installations.
+        installations: usize,
+    },
+    /// An invitation came; it can be accepted or declined.
+    Invitation {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+        /// Who invited.
+        from: AccountId,
+    },
+    /// This installation is in the group now.
+    Joined {
+        /// The group.
+        group: GroupId,
+    },
+    /// Accounts are in the group now.
+    MembersAdded {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        accounts: Vec<AccountId>,
+    },
+    /// Name or description changed.
+    ProfileChanged {
+        /// The group.
+        group: GroupId,
+        /// The name now.
+        name: String,
+        /// The description now.
+        description: String,
+    },
+    /// A message can be read, for the first time here.
+    Message {
+        /// Its name.
+        id: MessageId,
+        /// The sender's account.
+        account: AccountId,
+    },
+    /// An own message got further.
+    MessageState {
+        /// Its name.
+        id: MessageId,
+        /// How far.
+        state: super::views::SendState,
+    },
+    /// A gap was reported, or changed its state.
+    Gap {
+        /// All about it.
+        gap: GapView,
+    },
+    /// Something that reached one of our topics was refused.
+    Refused {
+        /// The group, where it is known.
+        group: Option<GroupId>,
+        /// Who sent it, where that is proven.
+        installation: Option<InstallationId>,
+        /// Why.
+        reason: RefusedReason,
+    },
+}
+
+/// Why an inbound message was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusedReason {
+    /// On one of our topics, but its seal does not open.
+    #[error("its seal does not open")]
+    Seal,
+    /// Opened, but what is inside does not parse.
+    #[error("what is inside does not parse")]
+    Malformed,
+    /// MLS refused it.
+    #[error("MLS refused it")]
+    Mls,
+    /// The core's signature or its fields do not fit the MLS sender.
+    #[error("its core does not fit its sender")]
+    Core,
+    /// Another core with this number is held already: evidence against the sender.
+    #[error("its sender gave this number to another message before")]
+    NumberReused,
+    /// A commit by somebody who may not commit.
+    #[error("its sender may not commit")]
+    NotAllowed,
+    /// A member whose account log does not prove its installation.
+    #[error("an added installation is not proven by its account's log")]
+    Unproven,
+    /// The Waku timestamp and the precise time inside are too far apart.
+    #[error("its time does not fit its envelope")]
+    Time,
+    /// A record, a link step or an invitation that fails its checks.
+    #[error("its signatures or fields fail their checks")]
+    Invalid,
+}

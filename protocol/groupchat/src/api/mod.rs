@@ -1,0 +1,222 @@
+//! What goes into the core and what comes out of it.
+//!
+//! [`Input`]s are bytes received, commands, publish results and answers to fetches; [`Output`]s are
+//! things for the driver to do. Everything else a driver may ask is a query that reads
+//! ([`views`]), and everything a person may want to hear of is an [`Event`].
+
+mod command;
+mod event;
+pub mod views;
+
+use std::time::Duration;
+
+use waku_groupchat_waku::{ContentTopic, MessageHash, WakuMessage};
+
+pub use command::{Answer, Command, CommandError};
+pub use event::{Event, EventRecord, RefusedReason};
+
+use crate::{GroupId, MessageId, Timestamp};
+
+/// Names a command; the answer repeats it. Chosen by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// Names a publish; its result repeats it. Not reused while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishId(pub u64);
+
+/// Names a fetch; its result repeats it. Not reused while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId(pub u64);
+
+/// What the driver tells the core.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A Waku message of the extension's shard, from the relay or from an archive. Messages that
+    /// are not for this installation cost one table look-up.
+    Message(WakuMessage),
+    /// A person or a program wants something. Answered by one [`Output::Answer`].
+    Command(CommandId, Command),
+    /// What became of an [`Output::Publish`].
+    Published(PublishId, PublishResult),
+    /// What became of an [`Output::Fetch`]. Its messages came before as [`Input::Message`].
+    Fetched(FetchId, FetchResult),
+    /// How many relay peers of the shard's mesh and how many store peers there are now.
+    Connectivity {
+        /// Relay peers subscribed to the shard.
+        relay_peers: usize,
+        /// Store peers that can be asked.
+        store_peers: usize,
+    },
+}
+
+/// What became of a publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishResult {
+    /// Handed to this many relay peers, at least one.
+    Published {
+        /// Number of peers.
+        peers: usize,
+    },
+    /// Nobody took it; the core tries again.
+    Failed {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// What became of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchResult {
+    /// Who was asked, and how that went, in order.
+    pub tried: Vec<FetchTry>,
+    /// With [`FetchWhat::Hashes`]: the hashes that the store peers hold in the range.
+    pub hashes: Vec<MessageHash>,
+}
+
+impl FetchResult {
+    /// Whether somebody answered for the whole range.
+    pub fn complete(&self) -> bool {
+        self.tried.iter().any(|t| t.outcome.is_ok())
+    }
+}
+
+/// One archive that was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchTry {
+    /// Who: `own archive`, or `store <peer id>`.
+    pub source: String,
+    /// The number of messages it returned for the whole range, or why it did not answer.
+    pub outcome: Result<u64, String>,
+}
+
+/// What the core wants done. Taken by [`crate::Core::poll_output`].
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Publish on the relay, then say so with [`Input::Published`]. It is already on disk.
+    Publish(Publish),
+    /// Ask archives, feed what they hold as [`Input::Message`], then say [`Input::Fetched`].
+    Fetch(FetchId, FetchRequest),
+    /// The answer to a command.
+    Answer(CommandId, Result<Answer, CommandError>),
+    /// Something happened. Also kept: [`crate::Core::events_after`].
+    Event(EventRecord),
+}
+
+/// A Waku message to publish.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Names it.
+    pub id: PublishId,
+    /// What it is, for counting; never on the wire.
+    pub kind: PublishKind,
+    /// Its hash on the extension's shard.
+    pub hash: MessageHash,
+    /// The message itself.
+    pub message: WakuMessage,
+}
+
+/// What a publish carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishKind {
+    /// A message of a group, for the first time.
+    Message(MessageId),
+    /// The same MLS bytes again, because no Store and no member was seen to have them.
+    Retry(MessageId),
+    /// A commit of a group.
+    Commit(GroupId),
+    /// The part of an invitation that all invited accounts share.
+    InvitationShared(GroupId),
+    /// The part of an invitation for one account.
+    InvitationEnvelope(GroupId),
+    /// A part of the account's registration record.
+    Registration,
+    /// A step of linking an installation.
+    Link,
+}
+
+impl PublishKind {
+    /// A fixed lower-case name for logs and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Message(_) => "message",
+            Self::Retry(_) => "retry",
+            Self::Commit(_) => "commit",
+            Self::InvitationShared(_) => "invitation-shared",
+            Self::InvitationEnvelope(_) => "invitation-envelope",
+            Self::Registration => "registration",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// A question to archives. A time range of the whole shard, so it names no group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// Whom to ask.
+    pub source: FetchSource,
+    /// What to bring.
+    pub what: FetchWhat,
+    /// From this Waku timestamp on.
+    pub from: Timestamp,
+    /// Up to this one, exclusive.
+    pub to: Timestamp,
+}
+
+/// Whom to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchSource {
+    /// The node's own archive, by content topics: nobody else sees the question.
+    OwnArchive(Vec<ContentTopic>),
+    /// Each store peer, by time range alone.
+    StorePeers,
+}
+
+/// What to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchWhat {
+    /// The messages.
+    Messages,
+    /// Only their hashes, in [`FetchResult::hashes`].
+    Hashes,
+}
+
+/// Settings of a core. Times that spread work at random are upper bounds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The shard that all traffic of the extension uses; enters message hashes.
+    pub pubsub_topic: waku_groupchat_waku::PubsubTopic,
+    /// Topic period of the groups created here. Default one hour.
+    pub topic_period: Duration,
+    /// How long a message may be late before it is reported missing. Default 10 s.
+    pub gap_grace: Duration,
+    /// First delay before archives are asked again for a gap; doubles up to 64 times that.
+    /// Default 10 s.
+    pub gap_retry: Duration,
+    /// How often archives that answered are asked before a gap is unavailable. Default 3.
+    pub gap_attempts: u32,
+    /// First delay before an unconfirmed message is looked for in a Store and else published
+    /// again; doubles up to 64 times that. Default 15 s.
+    pub publish_retry: Duration,
+    /// The registration record leaves at a random time within this after creation or a change,
+    /// and then once in each UTC day. Default 30 minutes.
+    pub registration_delay: Duration,
+    /// Invitation envelopes leave at a random time within this. Default 30 s.
+    pub invitation_delay: Duration,
+}
+
+impl Config {
+    /// The defaults, on this shard.
+    pub fn new(pubsub_topic: waku_groupchat_waku::PubsubTopic) -> Self {
+        Self {
+            pubsub_topic,
+            topic_period: Duration::from_secs(3600),
+            gap_grace: Duration::from_secs(10),
+            gap_retry: Duration::from_secs(10),
+            gap_attempts: 3,
+            publish_retry: Duration::from_secs(15),
+            registration_delay: Duration::from_secs(1800),
+            invitation_delay: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What queries answer: plain data for people and programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// The own account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountView {
+    /// The account.
+    pub account: AccountId,
+    /// This installation.
+    pub installation: InstallationId,
+    /// The contact card as text.
+    pub card: String,
+    /// The UTC day of the newest own registration record that was taken by the network.
+    pub registered_day: Option<u64>,
+}
+
+/// One live installation of the own account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallationView {
+    /// The installation.
+    pub installation: InstallationId,
+    /// When it was added, by the adder's clock.
+    pub added_at: Timestamp,
+    /// Who added it; the account's root for the first.
+    pub added_by: Option<InstallationId>,
+    /// Whether it is the one that answers.
+    pub this: bool,
+}
+
+/// Where this installation stands in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupState {
+    /// Invited, not yet accepted.
+    Invited,
+    /// In it.
+    Joined,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupView {
+    /// The group.
+    pub group: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// Where this installation stands.
+    pub state: GroupState,
+    /// MLS epoch.
+    pub epoch: u64,
+    /// Number of accounts.
+    pub accounts: usize,
+    /// Number of installations.
+    pub installations: usize,
+    /// The installation that created it.
+    pub creator: InstallationId,
+}
+
+/// An account in a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    /// The account.
+    pub account: AccountId,
+    /// Its installations in the group.
+    pub installations: Vec<InstallationId>,
+}
+
+/// How far an own message got. "Sent" is never said of what nobody took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum SendState {
+    /// On disk, not yet taken by any relay peer.
+    Queued,
+    /// Taken by relay peers.
+    Published {
+        /// How many.
+        peers: usize,
+    },
+    /// Seen in a Store.
+    Stored,
+    /// A member of another account said that it holds it.
+    Acknowledged,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageView {
+    /// Its name.
+    pub id: MessageId,
+    /// The sender's account.
+    pub account: AccountId,
+    /// The text.
+    pub text: String,
+    /// The sender's time for it: after that of everything it had read in the group.
+    pub time: Timestamp,
+    /// The Waku hash of the publish that brought it, as `0x` and hex; of the first publish for an
+    /// own one.
+    pub waku_hash: String,
+    /// How far it got, for an own one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sending: Option<SendState>,
+}
+
+/// How a gap is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Evidence {
+    /// The sender's own later message shows it.
+    Proven {
+        /// The number of that message.
+        by_number: u64,
+    },
+    /// Another member says that it holds it.
+    Claimed {
+        /// That member's installation.
+        by: InstallationId,
+    },
+}
+
+/// Where a gap stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapState {
+    /// Reported; nobody was asked yet.
+    Missing,
+    /// Archives are being asked, or will be asked again.
+    Fetching,
+    /// It came.
+    Recovered,
+    /// Archives answered and do not have it. It may still come.
+    Unavailable,
+    /// The sender's own words contradict the claim.
+    Withdrawn,
+}
+
+/// A message known to exist, and not here when its grace ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GapView {
+    /// The group.
+    pub group: GroupId,
+    /// The sender's account.
+    pub account: AccountId,
+    /// The sender.
+    pub installation: InstallationId,
+    /// The sender's number for it.
+    pub number: u64,
+    /// How it is known.
+    pub evidence: Evidence,
+    /// When it was first noticed.
+    pub first_noticed: Timestamp,
+    /// Where it stands.
+    pub state: GapState,
+    /// What was tried, in order; repeats of one outcome are counted.
+    pub tried: Vec<TryView>,
+}
+
+/// One thing that was tried for a gap.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TryView {
+    /// Who was asked.
+    pub source: String,
+    /// How that went, for people.
+    pub outcome: String,
+    /// How many times in a row.
+    pub times: u32,
+    /// The last time.
+    pub at: Timestamp,
+}
+
+/// An invitation that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationView {
+    /// The group.
+    pub group: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// Who invited.
+    pub from: AccountId,
+}
