@@ -1,0 +1,155 @@
+//! The group chat.
+
+use prometheus::{IntCounter, IntGauge, Registry};
+
+use crate::label::label;
+use crate::register::{
+    CounterBy, GaugeBy, RegisterError, counter, counter_by, gauge, gauge_by, gauge_value,
+};
+
+label! {
+    /// What a publish carries. The chat core's names for it.
+    pub enum PublishKind, "kind" {
+        /// A message of a group, for the first time.
+        Message = "message",
+        /// A message again.
+        Retry = "retry",
+        /// A commit of a group.
+        Commit = "commit",
+        /// The part of an invitation that all invited accounts share.
+        InvitationShared = "invitation-shared",
+        /// The part of an invitation for one account.
+        InvitationEnvelope = "invitation-envelope",
+        /// A part of a registration record.
+        Registration = "registration",
+        /// A step of linking an installation.
+        Link = "link",
+    }
+}
+
+label! {
+    /// Where a gap stands.
+    pub enum GapState, "state" {
+        /// Reported; nobody was asked yet.
+        Missing = "missing",
+        /// Archives are being asked.
+        Fetching = "fetching",
+        /// It came.
+        Recovered = "recovered",
+        /// Archives answered and do not have it.
+        Unavailable = "unavailable",
+        /// The sender's own words contradict the claim.
+        Withdrawn = "withdrawn",
+    }
+}
+
+label! {
+    /// Which way a message of a group went.
+    pub enum MessageDirection, "direction" {
+        /// Accepted from the own user.
+        Sent = "sent",
+        /// Readable for the first time, from another installation.
+        Received = "received",
+    }
+}
+
+label! {
+    /// Why an inbound message was refused. The chat core's names for it.
+    pub enum RefusedReason, "reason" {
+        /// Its seal does not open.
+        Seal = "seal",
+        /// What is inside does not parse.
+        Malformed = "malformed",
+        /// MLS refused it.
+        Mls = "mls",
+        /// Its core does not fit its sender.
+        Core = "core",
+        /// Its sender gave this number to another message before.
+        NumberReused = "number-reused",
+        /// Its sender may not commit.
+        NotAllowed = "not-allowed",
+        /// An added installation is not proven by its account's log.
+        Unproven = "unproven",
+        /// Its time does not fit its envelope.
+        Time = "time",
+        /// Its signatures or fields fail their checks.
+        Invalid = "invalid",
+    }
+}
+
+/// Recorder of the group chat.
+#[derive(Clone, Debug)]
+pub struct ChatMetrics {
+    publishes: CounterBy<PublishKind>,
+    gaps: GaugeBy<GapState>,
+    messages: CounterBy<MessageDirection>,
+    refused: CounterBy<RefusedReason>,
+    groups: IntGauge,
+    overflow: IntCounter,
+}
+
+impl ChatMetrics {
+    /// Registers `waku_groupchat_publishes_total`, `waku_groupchat_gaps`,
+    /// `waku_groupchat_messages_total`, `waku_groupchat_refused_total`, `waku_groupchat_groups` and
+    /// `waku_groupchat_queue_overflow_total`.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] if the registry holds one of them already.
+    pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
+        Ok(Self {
+            publishes: counter_by(
+                registry,
+                "waku_groupchat_publishes_total",
+                "Relay publishes by what they carry",
+            )?,
+            gaps: gauge_by(registry, "waku_groupchat_gaps", "Reported gaps by state")?,
+            messages: counter_by(
+                registry,
+                "waku_groupchat_messages_total",
+                "Group messages sent and received",
+            )?,
+            refused: counter_by(
+                registry,
+                "waku_groupchat_refused_total",
+                "Inbound messages refused, by reason",
+            )?,
+            groups: gauge(registry, "waku_groupchat_groups", "Groups this installation is in")?,
+            overflow: counter(
+                registry,
+                "waku_groupchat_queue_overflow_total",
+                "Messages or commands that a full queue of the chat turned away",
+            )?,
+        })
+    }
+
+    /// Counts a publish that peers took.
+    pub fn published(&self, kind: PublishKind) {
+        self.publishes.inc(kind);
+    }
+
+    /// Sets how many gaps are in a state.
+    pub fn gaps(&self, state: GapState, count: usize) {
+        self.gaps.set(state, count);
+    }
+
+    /// Counts a message of a group.
+    pub fn message(&self, direction: MessageDirection) {
+        self.messages.inc(direction);
+    }
+
+    /// Counts an inbound message that was refused.
+    pub fn refused(&self, reason: RefusedReason) {
+        self.refused.inc(reason);
+    }
+
+    /// Sets how many groups this installation is in.
+    pub fn groups(&self, count: usize) {
+        self.groups.set(gauge_value(count));
+    }
+
+    /// Counts what a full queue turned away. A turned-away message is read from the archive later.
+    pub fn queue_overflow(&self) {
+        self.overflow.inc();
+    }
+}
