@@ -1,18 +1,36 @@
-//! Accounts: keys, contact card, account log, registration record, linking.
+//! Accounts: keys, contact card, account log, registration record, inbox, linking.
 //!
-//! Pure functions and values: time and randomness enter as arguments. Byte layouts and vectors:
-//! `docs/spec/accounts.md`.
+//! Pure functions and values: time and randomness enter as arguments, nothing is kept besides what
+//! a value holds. Byte layouts and vectors: `docs/spec/accounts.md`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `keys` | phrase, root key, installation key, secrets |
+//! | `card`, `text` | contact card; bech32m text |
+//! | `entry`, `entry_body`, `log`, `live` | entries, the log as a set, who is live |
+//! | `day` | UTC days, inbox |
+//! | `parts`, `record` | parcels in four parts; the registration record |
+//! | `link_request`, `link_step`, `link` | taking in a further installation |
 
 mod card;
+mod day;
 mod entry;
 mod entry_body;
 mod keys;
+mod link;
+mod link_request;
+mod link_step;
 mod live;
 mod log;
+mod parts;
 mod proto;
+mod record;
 mod text;
+#[cfg(test)]
+mod vectors;
 
 pub use card::{Card, CardError};
+pub use day::{day_start, inbox_key, inbox_topic, utc_day};
 pub use entry::{
     AddProposal, Author, ENTRY_BYTES, ENTRY_PARENTS, Entry, EntryBody, EntryError, EntryKind,
     MOST_LIVE, SigningKey,
@@ -21,5 +39,15 @@ pub use keys::{
     InstallationKey, LinkSecret, PHRASE_WORDS, Phrase, PhraseError, RecoveryKey, RecoverySecret,
     RegistrationSecret, RootKey, Signature, is_public_key, verify,
 };
+pub use link::{
+    AccountSecrets, Answered, Finished, LinkError, Linked, accept_done, answer_offer, finish,
+    make_offer, make_request, offered,
+};
+pub use link_request::{LINK_REQUEST_LIFE, LinkAssembler, LinkRequest, LinkRequestError, LinkStep};
 pub use live::LiveInfo;
 pub use log::{EntryRefused, Inserted, LOG_ENTRIES, LOG_WAITING, Log, LogError};
+pub use parts::{CHUNK_BYTES, PARCEL_BYTES, PART_CLASS, PARTS, PartOutcome, PartRefused};
+pub use record::{
+    KEY_PACKAGE_BYTES, KeyPackages, Record, RecordAssembler, RecordError, RecordOutcome,
+    record_topics, seal_record,
+};
