@@ -1,0 +1,54 @@
+# The commands of this repository. `make` alone lists them. `run` and `test` do all the set-up that a
+# fresh Debian or Ubuntu machine needs (scripts/setup.sh); they share one build profile.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Build results stay out of the checkout, so that several checkouts share them.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/waku-groupchat/target
+# Where scripts/setup.sh leaves what it installs.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(HOME)/.cache/waku-groupchat/go/bin:$(PATH)
+
+SCRIPT ?= simulations/scripts/conversation.txt
+BIN := $(CARGO_TARGET_DIR)/debug
+# The test against go-waku stands behind a feature, since it needs a program that is built apart.
+INTEROP := --features waku-groupchat-node/interop
+
+.PHONY: help
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: run
+run: setup-run ## Carry a conversation across five real nodes (SCRIPT=file, SEED=number, KEEP=1)
+	cargo build --locked --workspace --bins
+	"$(BIN)/conversation" --script "$(SCRIPT)" --node "$(BIN)/waku-groupchat" \
+		$(if $(SEED),--seed "$(SEED)") $(if $(filter-out 0 no,$(KEEP)),--keep)
+
+.PHONY: test
+test: setup ## Run all tests, also those against go-waku
+	program=$$(scripts/build-bindings-engine.sh); \
+	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program cargo test --locked --workspace $(INTEROP)
+
+.PHONY: interop
+interop: setup ## Run only the tests against go-waku
+	program=$$(scripts/build-bindings-engine.sh); \
+	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program \
+		cargo test --locked --workspace $(INTEROP) --test interop_go_waku
+
+.PHONY: lint
+lint: setup-run ## Check format, lints, documentation and the dependency arrows
+	cargo fmt --all --check
+	cargo fmt --check --manifest-path node/bindings-engine/Cargo.toml
+	scripts/check-arrows.sh
+	cargo clippy --locked --workspace --all-targets $(INTEROP) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+.PHONY: setup
+setup: ## Install what run and test need: packages, Rust, Go
+	@scripts/setup.sh
+
+.PHONY: setup-run
+setup-run:
+	@scripts/setup.sh run
