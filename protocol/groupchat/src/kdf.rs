@@ -104,6 +104,10 @@ labels! {
     LINK_TRANSCRIPT = "link transcript";
     /// Signature: a link step's body.
     LINK_STEP = "link step";
+    /// Hash: an attached log entry, in a group's log digest.
+    ATTACHED_ENTRY = "attached entry";
+    /// Hash: a group's log digest, over the ascending hashes of its attached entries.
+    ATTACHED_LOG = "attached log";
     /// Hash: name of a message core.
     MESSAGE_CORE_HASH = "message core hash";
     /// Signature: a message core.

@@ -14,9 +14,8 @@ use std::str::FromStr;
 
 use bip39::{Language, Mnemonic};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use openmls_rust_crypto::RustCrypto;
-use openmls_traits::crypto::OpenMlsCrypto as _;
-use openmls_traits::types::{HpkeAeadType, HpkeConfig, HpkeKdfType, HpkeKemType};
+use hpke::Serializable as _;
+use hpke::kem::{Kem as _, X25519HkdfSha256};
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -214,16 +213,8 @@ impl fmt::Debug for Phrase {
 
 /// DHKEM(X25519, HKDF-SHA256).DeriveKeyPair, the public part.
 fn hpke_public(seed: &[u8]) -> [u8; 32] {
-    let config = HpkeConfig(
-        HpkeKemType::DhKem25519,
-        HpkeKdfType::HkdfSha256,
-        HpkeAeadType::ChaCha20Poly1305,
-    );
-    RustCrypto::default()
-        .derive_hpke_keypair(config, seed)
-        .ok()
-        .and_then(|pair| pair.public.try_into().ok())
-        .expect("X25519 has a key for every seed")
+    let (_, public) = X25519HkdfSha256::derive_keypair(seed);
+    public.to_bytes().into()
 }
 
 /// The account's root key. It signs the log's first entry, then leaves memory.

@@ -244,7 +244,8 @@ fn open_part(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::strategy::Strategy as _;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
 
@@ -317,6 +318,9 @@ mod tests {
     }
 
     proptest! {
+        // Each moves half a megabyte.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn parts_of_two_parcels_in_any_order_give_both(
             sizes in [1..=PARCEL_BYTES, 1..=PARCEL_BYTES],
@@ -350,6 +354,4 @@ mod tests {
             Assembler::new(places).push(&message.expect("fits"));
         }
     }
-
-    use proptest::strategy::Strategy as _;
 }

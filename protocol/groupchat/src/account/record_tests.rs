@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
 use proptest::strategy::{Just, Strategy as _};
 use rand::SeedableRng as _;
@@ -160,6 +160,9 @@ static TWO_LARGE_RECORDS: LazyLock<(Card, Log, Vec<WakuMessage>)> = LazyLock::ne
 });
 
 proptest! {
+    // Each moves half a megabyte.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn parts_come_in_any_order_and_of_two_records(
         order in Just((0..8_usize).collect::<Vec<_>>()).prop_shuffle(),
