@@ -1,0 +1,122 @@
+//! Key packages: making own ones, and checking others'.
+//!
+//! All are last-resort packages (usable more than once) with an unbounded MLS lifetime; the expiry
+//! that counts is that of the registration record around them.
+
+use openmls::prelude::tls_codec::{self, DeserializeBytes as _, Serialize as _, VLBytes};
+use openmls::prelude::{KeyPackage, KeyPackageIn, ProtocolVersion};
+use openmls_traits::OpenMlsProvider as _;
+use openmls_traits::crypto::OpenMlsCrypto as _;
+
+use super::error::{MlsError, Refused};
+use super::keys::{self, Tag};
+use super::leaf::{Member, SUITE, capabilities, credential, is_capable, unbounded};
+use super::provider::Provider;
+use crate::InstallationId;
+use crate::account::InstallationKey;
+use crate::store::Overlay;
+
+/// Most bytes of a key package that are read. Own ones have about 400.
+pub(crate) const MAX_LEN: usize = 2048;
+
+/// Names a key package: KeyPackageRef (RFC 9420, section 5.2).
+pub(crate) type Reference = [u8; 32];
+
+/// An own key package, whose private keys are in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnPackage {
+    /// KeyPackage (RFC 9420, section 10).
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reference: Reference,
+}
+
+/// A key package that passed all checks.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    pub(super) inner: KeyPackage,
+    pub(crate) reference: Reference,
+    /// The identity in its basic credential. Whether it may use it, the caller checks.
+    pub(crate) identity: Vec<u8>,
+    /// Its signature key.
+    pub(crate) installation: InstallationId,
+}
+
+/// Makes a key package and keeps its private keys.
+pub(crate) fn create(
+    provider: &Provider<'_>,
+    signer: &InstallationKey,
+    identity: &[u8],
+) -> Result<OwnPackage, MlsError> {
+    let bundle = KeyPackage::builder()
+        .key_package_lifetime(unbounded())
+        .leaf_node_capabilities(capabilities())
+        .mark_as_last_resort()
+        .build(SUITE, provider, signer, credential(&signer.id(), identity))
+        .map_err(MlsError::doing("making a key package"))?;
+    let package = bundle.key_package();
+    let bytes =
+        package.tls_serialize_detached().map_err(MlsError::doing("encoding a key package"))?;
+    let reference =
+        reference(provider, package).ok_or(MlsError::Stored("a key package's reference"))?;
+    Ok(OwnPackage { bytes, reference })
+}
+
+/// Deletes an own key package with its private keys; a Welcome for it opens no more.
+pub(crate) fn delete(overlay: &Overlay<'_>, reference: &Reference) {
+    // OpenMLS's HashReference serialises as its bytes after their length.
+    let entity = [&[32], reference.as_slice()].concat();
+    overlay.delete(keys::global(Tag::KeyPackage, &entity));
+}
+
+/// Reads another's key package: signatures, suite, last resort, lifetime, capabilities, keys.
+pub(crate) fn check(provider: &Provider<'_>, bytes: &[u8]) -> Result<Package, Refused> {
+    if bytes.len() > MAX_LEN {
+        return Err(Refused::TooLarge { len: bytes.len(), max: MAX_LEN });
+    }
+    let package = KeyPackageIn::tls_deserialize_exact_bytes(bytes)
+        .map_err(|_| Refused::Malformed("key package"))?
+        .validate(provider.crypto(), ProtocolVersion::Mls10)
+        .map_err(Refused::KeyPackage)?;
+    accept(provider, package)
+}
+
+/// What is asked of a key package beyond RFC 9420; also when another's commit adds it.
+pub(super) fn accept(provider: &Provider<'_>, package: KeyPackage) -> Result<Package, Refused> {
+    let leaf = package.leaf_node();
+    if package.ciphersuite() != SUITE {
+        return Err(Refused::Suite);
+    }
+    let extended = package.extensions().iter().count() > 1 || leaf.extensions().iter().count() > 0;
+    if !package.last_resort() || extended || *package.life_time() != unbounded() {
+        return Err(Refused::PackageKind);
+    }
+    if !is_capable(leaf) {
+        return Err(Refused::Capabilities);
+    }
+    let member =
+        Member::new(0, leaf.credential(), leaf.signature_key().as_slice()).ok_or(Refused::Leaf)?;
+    if !can_seal_to(provider, package.hpke_init_key())
+        || !can_seal_to(provider, leaf.encryption_key())
+    {
+        return Err(Refused::WeakKey);
+    }
+    let reference = reference(provider, &package).ok_or(Refused::Malformed("key package"))?;
+    Ok(Package {
+        inner: package,
+        reference,
+        identity: member.identity,
+        installation: member.installation,
+    })
+}
+
+/// Nothing can be sealed to a point of small order, and a commit that has to would fail.
+fn can_seal_to(provider: &Provider<'_>, key: &impl tls_codec::Serialize) -> bool {
+    // OpenMLS shows the key in its TLS form alone.
+    let encoded = key.tls_serialize_detached().unwrap_or_default();
+    let Ok(key) = VLBytes::tls_deserialize_exact_bytes(&encoded) else { return false };
+    provider.crypto().hpke_seal(SUITE.hpke_config(), key.as_slice(), b"", b"", b"").is_ok()
+}
+
+fn reference(provider: &Provider<'_>, package: &KeyPackage) -> Option<Reference> {
+    package.hash_ref(provider.crypto()).ok()?.as_slice().try_into().ok()
+}
