@@ -1,0 +1,129 @@
+//! RocksDB's settings, each with its reason.
+//!
+//! The defaults of RocksDB are made for servers with memory to spare. A node is one small process:
+//! both databases together take some 60 MiB at most, whatever they hold.
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+
+const MIB: usize = 1024 * 1024;
+
+/// Cache of uncompressed blocks, with the blocks of indexes and filters. Reads of the key-value
+/// store go to few hot keys (the state of live groups), so a small one does.
+const KV_BLOCK_CACHE: usize = 8 * MIB;
+
+/// Memory for writes before they go to a table. OpenMLS rewrites a group's whole secret store at
+/// each message (up to some 100 KiB): the longer overwritten values stay in memory, the fewer of
+/// them reach a table.
+const KV_WRITE_BUFFER: usize = 8 * MIB;
+
+/// As [`KV_BLOCK_CACHE`]. Pages of the archive's newest messages come from the write buffers; what
+/// is asked for besides is mostly read once.
+const ARCHIVE_BLOCK_CACHE: usize = 16 * MIB;
+
+/// Write buffers of all column families together; the largest is flushed when it is reached.
+const ARCHIVE_WRITE_BUFFERS: usize = 16 * MIB;
+
+/// The write buffer of one column family, half of the whole: messages fill theirs long before the
+/// indexes do.
+const ARCHIVE_WRITE_BUFFER: usize = 8 * MIB;
+
+/// Write-ahead log after which what it still protects is flushed. Bounds both the space and the
+/// time that opening takes to replay it. Without it a rarely written column family (the totals,
+/// the format) would hold on to logs of hundreds of MiB.
+const WAL_LIMIT: u64 = 32 * MIB as u64;
+
+/// Open table files. The rest is opened as needed; a node's file descriptors are for peers.
+const OPEN_FILES: i32 = 128;
+
+/// One flush and one compaction at a time.
+const BACKGROUND_JOBS: i32 = 2;
+
+/// Bits a key of the Bloom filters: one look-up in a hundred reads a block in vain.
+const BLOOM_BITS: f64 = 10.0;
+
+/// RocksDB's own log files: text for people, of no use to the database.
+const LOG_FILE: usize = MIB;
+const LOG_FILES: usize = 2;
+
+/// The list of files, rewritten when it has grown to this. RocksDB's default is 1 GiB.
+const MANIFEST: usize = 4 * MIB;
+
+/// Settings of a whole database that both have in common.
+fn database(recovery: DBRecoveryMode) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_max_background_jobs(BACKGROUND_JOBS);
+    options.set_max_total_wal_size(WAL_LIMIT);
+    options.set_max_manifest_file_size(MANIFEST);
+    options.set_wal_recovery_mode(recovery);
+    options.set_log_level(LogLevel::Warn);
+    options.set_max_log_file_size(LOG_FILE);
+    options.set_keep_log_file_num(LOG_FILES);
+    // Statistics that nobody reads.
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+/// Settings of a column family: LZ4, since what is not sealed packs well and what is costs next to
+/// nothing to try; index and filter blocks inside the cache, so that the cache is all there is.
+fn family(cache: &Cache, write_buffer: usize) -> (Options, BlockBasedOptions) {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(write_buffer);
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    (options, table)
+}
+
+/// The key-value store's database.
+///
+/// Its recovery forgives a torn end of the log, which is a batch that was never confirmed. Anything
+/// else that is broken in the log was synced and confirmed, and stops the start: carrying on
+/// without it would undo what the core promised, down to giving a number twice.
+pub(crate) fn kv_database() -> Options {
+    database(DBRecoveryMode::TolerateCorruptedTailRecords)
+}
+
+/// Makes the options of the key-value store's column families.
+pub(crate) fn kv_family() -> impl FnMut(&str) -> Options {
+    let cache = Cache::new_lru_cache(KV_BLOCK_CACHE);
+    move |_| {
+        let (mut options, mut table) = family(&cache, KV_WRITE_BUFFER);
+        table.set_bloom_filter(BLOOM_BITS, false);
+        options.set_block_based_table_factory(&table);
+        options
+    }
+}
+
+/// The archive's database.
+///
+/// Its log is not synced at each write: a crash of the process loses nothing, one of the machine at
+/// most the last moments, which other store nodes have. Recovery takes the log up to its first
+/// broken record, so what comes back is the state at one point in time.
+pub(crate) fn archive_database() -> Options {
+    let mut options = database(DBRecoveryMode::PointInTime);
+    options.set_db_write_buffer_size(ARCHIVE_WRITE_BUFFERS);
+    options
+}
+
+/// Makes the options of the archive's column families. Only `point_reads` is asked for keys that
+/// may not be there, so only it has a Bloom filter.
+///
+/// Values are not kept in blob files: messages are keyed by time, so tables are written nearly in
+/// order and compaction moves most of them without rewriting.
+pub(crate) fn archive_family(point_reads: &'static str) -> impl FnMut(&str) -> Options {
+    let cache = Cache::new_lru_cache(ARCHIVE_BLOCK_CACHE);
+    move |name| {
+        let (mut options, mut table) = family(&cache, ARCHIVE_WRITE_BUFFER);
+        if name == point_reads {
+            table.set_bloom_filter(BLOOM_BITS, false);
+        }
+        options.set_block_based_table_factory(&table);
+        options
+    }
+}
