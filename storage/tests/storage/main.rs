@@ -1,0 +1,7 @@
+//! Both databases from outside: the suites, a model, opening, and crashes.
+
+mod conformance;
+mod crash;
+mod model;
+mod opening;
+mod support;
