@@ -3,8 +3,8 @@
 //! Every use has a [`Label`] of its own in [`label`]; `docs/spec/README.md` opens with the same
 //! table, and a test holds the two together. A label enters in one of three ways:
 //!
-//! - a key: HKDF-SHA256 (RFC 5869), [`derive`];
-//! - a hash: SHA-256 over the label's prefix and the content, [`hash`];
+//! - a key: HKDF-SHA256 (RFC 5869), [`derive()`];
+//! - a hash: SHA-256 over the label's prefix and the content, [`hash()`];
 //! - a signature: Ed25519 over the label's prefix and the content
 //!   ([`crate::account::InstallationKey::sign`]).
 //!
@@ -129,12 +129,12 @@ pub fn derive<const N: usize>(secret: &[u8], label: Label, context: &[u8]) -> Ze
     out
 }
 
-/// A key for [`crate::seal`], by [`derive`].
+/// A key for [`crate::seal`], by [`derive()`].
 pub fn derive_key(secret: &[u8], label: Label, context: &[u8]) -> SealKey {
     SealKey(*derive(secret, label, context))
 }
 
-/// A content topic by [`derive`] and [`topic_name`].
+/// A content topic by [`derive()`] and [`topic_name`].
 pub fn derive_topic(secret: &[u8], label: Label, context: &[u8]) -> ContentTopic {
     topic_name(&derive(secret, label, context))
 }

@@ -134,7 +134,7 @@ pub fn seal(
     Ok(payload)
 }
 
-/// Opens what [`seal`] made, of any size class. The size is checked before anything is allocated.
+/// Opens what [`seal()`] made, of any size class. The size is checked before anything is allocated.
 pub fn open(
     key: &SealKey,
     topic: &ContentTopic,
@@ -153,7 +153,7 @@ pub fn open(
     Ok(padded)
 }
 
-/// [`seal`] into a whole message, under a fresh nonce.
+/// [`seal()`] into a whole message, under a fresh nonce.
 pub fn seal_message(
     key: &SealKey,
     topic: ContentTopic,
