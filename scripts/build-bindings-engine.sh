@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds node/bindings-engine (go-waku through waku-bindings) and prints the program's path as the
-# only line on standard output. It needs cargo, go (1.21 or newer, or 1.20 itself), a C compiler
-# and libclang. Artifacts go to WAKU_GROUPCHAT_BINDINGS_TARGET, in the user's cache by default, and
-# never into the workspace's own target directory.
+# only line on standard output; with the argument `test` it also runs the program's own tests. It
+# needs cargo, go (1.21 or newer, or 1.20 itself), a C compiler and libclang. What it builds goes to
+# WAKU_GROUPCHAT_BINDINGS_TARGET, in the user's cache by default, and never into the workspace's own
+# target directory.
 set -euo pipefail
 
 fail() {
@@ -47,6 +48,10 @@ fi
 out=$(library)
 [ -n "$out" ] && [ -s "$out/libgowaku.a" ] && [ -s "$out/libgowaku.h" ] ||
     fail "go-waku's library was not made in ${out:-waku-sys}"
+
+if [ "${1:-}" = test ]; then
+    cargo test --locked >&2
+fi
 
 program=$CARGO_TARGET_DIR/debug/waku-groupchat-bindings-engine
 [ -x "$program" ] || fail "$program was not made"
