@@ -23,14 +23,16 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// Leaves the mesh of a pubsub topic.
     async fn unsubscribe(&self, topic: PubsubTopic) -> Result<(), EngineError>;
 
-    /// Publishes on the relay. `Ok` means that at least one peer was handed the message.
+    /// Publishes on the relay. `Ok` means that the message is on its way to at least one peer, not
+    /// that one has it: a peer that is cut off is noticed later.
     async fn publish(
         &self,
         topic: PubsubTopic,
         message: WakuMessage,
     ) -> Result<Published, PublishError>;
 
-    /// Asks one peer's Store one page.
+    /// Asks one peer's Store one page. `peer` is a connected or static peer, or any peer by an
+    /// address with `/p2p/<peer id>`. The answer's hashes are the peer's claim: not checked here.
     async fn store_query(
         &self,
         peer: &PeerName,
@@ -77,7 +79,8 @@ pub enum EngineEvent {
     },
 }
 
-/// A peer, by its peer id in text form.
+/// A peer, by its peer id in text form. Where a peer is asked for, an address that ends in
+/// `/p2p/<peer id>` names it as well.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerName(String);
 
@@ -132,13 +135,28 @@ pub struct EngineInfo {
 pub struct Published {
     /// Its hash.
     pub hash: MessageHash,
-    /// How many peers were handed it.
+    /// For how many peers it was queued: those known to be subscribed to the topic when it went
+    /// out, less those of very low score. Some of their queues may have been full.
     pub peers: usize,
 }
+
+/// An engine's own error.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The engine cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// A pubsub topic of another cluster than the node's.
+    #[error("{topic} is not on cluster {cluster}")]
+    OtherCluster {
+        /// The topic.
+        topic: PubsubTopic,
+        /// The node's cluster.
+        cluster: u16,
+    },
+    /// It has failed for a reason of its own.
+    #[error("the engine has failed")]
+    Failed(#[source] Cause),
     /// It has shut down.
     #[error("the engine has shut down")]
     Closed,
@@ -167,6 +185,9 @@ pub enum PublishError {
     /// The same bytes were published before.
     #[error("the same message was published already")]
     Duplicate,
+    /// This engine cannot send it as it is, or has failed.
+    #[error("the engine does not send this message")]
+    Refused(#[source] Cause),
     /// It has shut down.
     #[error("the engine has shut down")]
     Closed,

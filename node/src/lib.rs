@@ -1,12 +1,14 @@
 //! A Waku relay node that carries extensions, the group chat among them.
 //!
-//! - [`engine`]: what a Waku engine gives (relay, peers, Store); [`native`] is the one on rust-libp2p.
+//! - [`engine`]: what a Waku engine gives (relay, peers, Store); [`native`] is the one on rust-libp2p,
+//!   [`bindings`] the one on go-waku.
 //! - [`extension`]: what runs inside the node; [`chat`] is the group chat.
 //! - [`options`]: TOML, environment and command line in nwaku's names.
 //! - [`node`]: puts archive, engine, extensions and HTTP together.
 //! - [`rest`]: nwaku's REST endpoints; each extension adds its own.
 //! - [`cli`]: the commands that speak to a running node.
 
+pub mod bindings;
 pub mod chat;
 pub mod cli;
 pub mod engine;
