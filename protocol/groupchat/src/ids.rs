@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A text that is not the hex form of an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} must be {expected} hex digits, got {got} characters or a character that is not hex")]
+#[error(
+    "{kind} must be {expected} hex digits, got {got} characters or a character that is not hex"
+)]
 pub struct ParseIdError {
     kind: &'static str,
     expected: usize,

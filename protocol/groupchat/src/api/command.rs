@@ -134,6 +134,23 @@ pub enum CommandError {
         /// The group.
         group: GroupId,
     },
+    /// MLS refuses the change of members.
+    #[error("the members cannot be changed that way: {0}")]
+    Members(String),
+    /// An earlier change of the group is still on its way.
+    #[error("an earlier change of group {0} is still on its way: try again when it is published")]
+    CommitPending(GroupId),
+    /// Until accounts keep a group of their own, its first installation takes in others.
+    #[error("only the account's first installation takes in others for now")]
+    OnlyFirstInstallation,
+    /// Too many cards at once.
+    #[error("at most {max} accounts can be invited at once, got {got}")]
+    TooManyCards {
+        /// As given.
+        got: usize,
+        /// At most.
+        max: usize,
+    },
     /// A text outside its bounds.
     #[error("{field} must be {min} to {max} bytes of UTF-8, got {got}")]
     Length {

@@ -198,11 +198,17 @@ pub struct Config {
     /// First delay before an unconfirmed message is looked for in a Store and else published
     /// again; doubles up to 64 times that. Default 15 s.
     pub publish_retry: Duration,
-    /// The registration record leaves at a random time within this after creation or a change,
-    /// and then once in each UTC day. Default 30 minutes.
+    /// Length of a registration period. All accounts of a network share it. Default a day: the
+    /// periods are UTC days.
+    pub registration_period: Duration,
+    /// The first registration record leaves at a random time within this after the account was
+    /// made; the next ones once in each period, at a random time. Default 30 minutes.
     pub registration_delay: Duration,
     /// Invitation envelopes leave at a random time within this. Default 30 s.
     pub invitation_delay: Duration,
+    /// How often store peers are asked for everything since the last time, so that a commit lost
+    /// on the way is found. Default 5 minutes.
+    pub catch_up: Duration,
 }
 
 impl Config {
@@ -215,8 +221,10 @@ impl Config {
             gap_retry: Duration::from_secs(10),
             gap_attempts: 3,
             publish_retry: Duration::from_secs(15),
+            registration_period: Duration::from_secs(86_400),
             registration_delay: Duration::from_secs(1800),
             invitation_delay: Duration::from_secs(30),
+            catch_up: Duration::from_secs(300),
         }
     }
 }

@@ -113,7 +113,7 @@ pub struct MessageView {
 
 /// How a gap is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Evidence {
     /// The sender's own later message shows it.
     Proven {

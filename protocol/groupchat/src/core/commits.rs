@@ -1,0 +1,398 @@
+//! Commits: made on a copy of the tip, published, and applied once relay peers took them.
+//!
+//! Each state has a namespace of its own in the store. A commit is made, or processed, in a copy
+//! of the state it leaves, so that state stays as it was, for what is still under way in it. Until
+//! commits of several members converge, only the group's creator commits, and its commits follow
+//! one another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message as _;
+
+use super::records::{
+    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateRecord,
+};
+use super::members;
+use super::state::Group;
+use super::{Fault, Inner, Stop, Tx};
+use crate::account::{Entry, Log};
+use crate::api::{Answer, CommandError, Event, RefusedReason};
+use crate::kdf::{self, label};
+use crate::mls::message::Inbound;
+use crate::mls::package::Package;
+use crate::mls::{self, StateId};
+use crate::proto::group as pb;
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// GroupContext extension: name and description.
+pub(super) const PROFILE: u16 = 0xF7A0;
+/// GroupContext extension: what never changes.
+pub(super) const PARAMETERS: u16 = 0xF7A1;
+/// GroupContext extension: digest of the attached log entries.
+pub(super) const LOG_DIGEST: u16 = 0xF7A2;
+
+/// What all members agree on, as the GroupContext extensions carry it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) period: u64,
+    pub(super) creator: InstallationId,
+    pub(super) log_digest: [u8; 32],
+}
+
+impl Agreed {
+    pub(super) fn of(record: &GroupRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            description: record.description.clone(),
+            period: record.period,
+            creator: record.creator,
+            log_digest: log_digest(&record.log),
+        }
+    }
+
+    pub(super) fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
+        let profile =
+            pb::Profile { name: self.name.clone(), description: self.description.clone() };
+        let parameters = pb::Parameters {
+            topic_period: self.period,
+            creator: self.creator.as_bytes().to_vec(),
+        };
+        vec![
+            (PROFILE, profile.encode_to_vec()),
+            (PARAMETERS, parameters.encode_to_vec()),
+            (LOG_DIGEST, self.log_digest.to_vec()),
+        ]
+    }
+
+    pub(super) fn parse(extensions: &[(u16, Vec<u8>)]) -> Option<Self> {
+        let find = |kind| extensions.iter().find(|(k, _)| *k == kind).map(|(_, v)| v.as_slice());
+        let profile = pb::Profile::decode(find(PROFILE)?).ok()?;
+        let parameters = pb::Parameters::decode(find(PARAMETERS)?).ok()?;
+        let sound = (1..=crate::limits::NAME_BYTES).contains(&profile.name.len())
+            && profile.description.len() <= crate::limits::DESCRIPTION_BYTES
+            && (1..=86_400).contains(&parameters.topic_period);
+        sound.then_some(Self {
+            name: profile.name,
+            description: profile.description,
+            period: parameters.topic_period,
+            creator: InstallationId::from_slice(&parameters.creator)?,
+            log_digest: find(LOG_DIGEST)?.try_into().ok()?,
+        })
+    }
+}
+
+/// Digest of a set of log entries: their order does not enter.
+pub(super) fn log_digest(entries: &[Vec<u8>]) -> [u8; 32] {
+    let hashes: BTreeSet<[u8; 32]> =
+        entries.iter().map(|e| kdf::hash(label::ATTACHED_ENTRY, &[e])).collect();
+    let parts: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
+    kdf::hash(label::ATTACHED_LOG, &parts)
+}
+
+/// Whether the accounts' logs prove every one of these installations.
+pub(super) fn proven(entries: &[Vec<u8>], members: &[(InstallationId, AccountId)]) -> bool {
+    let mut logs: BTreeMap<AccountId, Log> = BTreeMap::new();
+    for entry in entries.iter().filter_map(|bytes| Entry::decode(bytes).ok()) {
+        let account = entry.body().account;
+        logs.entry(account).or_insert_with(|| Log::new(account)).insert(entry);
+    }
+    let live: BTreeMap<_, _> = logs.into_iter().map(|(a, log)| (a, log.live())).collect();
+    members.iter().all(|(installation, account)| {
+        live.get(account).is_some_and(|live| live.contains_key(installation))
+    })
+}
+
+/// The union of two sets of entries, in the order of the first.
+pub(super) fn union(known: &[Vec<u8>], more: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut all = known.to_vec();
+    for entry in more {
+        if !all.contains(entry) {
+            all.push(entry.clone());
+        }
+    }
+    all
+}
+
+impl Inner {
+    pub(super) fn create_group(
+        &mut self,
+        tx: &mut Tx<'_>,
+        name: String,
+        description: String,
+    ) -> Result<Answer, Stop> {
+        let own = self.own()?;
+        let (installation, account, log) = (own.installation, own.account, own.log.clone());
+        let signing = own.key();
+        super::commands::profile(&name, &description)?;
+        let mut id = [0; GroupId::LEN];
+        self.rng.fill(&mut id);
+        let id = GroupId::from_bytes(id);
+        let record = GroupRecord {
+            name,
+            description,
+            creator: installation,
+            period: self.config.topic_period.as_secs().max(1),
+            states: Vec::new(),
+            joined: 0,
+            log,
+            members: vec![(installation, account)],
+            baselines: Vec::new(),
+            pending: None,
+            invitation: None,
+        };
+        let live = self.new_state();
+        let extensions = Agreed::of(&record).extensions();
+        let identity = members::identity(account, installation);
+        let group =
+            mls::group::create(&self.provider(tx, id, live), &signing, &identity, &extensions)?;
+        let state = self.state_record(tx, id, live, &group)?;
+        self.mls.insert((id, live), group);
+        self.groups.insert(id, Group::new(record));
+        self.advance(tx, id, state)?;
+        let group = self.groups.get(&id).ok_or(Fault::Bug("a group just made"))?;
+        group.save(tx, &id)?;
+        group.save_send(tx, &id)?;
+        Ok(Answer::GroupCreated { group: id })
+    }
+
+    /// The record of the state that `live` holds now, with a copy of how it began.
+    pub(super) fn state_record(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        live: StateId,
+        group: &openmls::group::MlsGroup,
+    ) -> Result<StateRecord, Fault> {
+        let base = self.new_state();
+        mls::copy_state(tx.overlay, id, live, base)?;
+        let wire =
+            mls::group::export(group, &self.provider(tx, id, live), WIRE_EXPORT, &[])?;
+        Ok(StateRecord {
+            live,
+            base,
+            epoch: mls::group::epoch(group),
+            wire: Secret32(*wire),
+            since: tx.now,
+        })
+    }
+
+    pub(super) fn set_profile(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        name: String,
+        description: String,
+    ) -> Result<Answer, Stop> {
+        super::commands::profile(&name, &description)?;
+        self.may_commit(id)?;
+        let group = self.joined(id)?;
+        let mut after = group.record.clone();
+        after.name = name;
+        after.description = description;
+        self.commit(tx, id, after, Vec::new(), None)?;
+        Ok(Answer::Done)
+    }
+
+    /// Only the creator commits for now, and one commit at a time.
+    pub(super) fn may_commit(&self, id: GroupId) -> Result<(), Stop> {
+        let own = self.own()?.installation;
+        let group = self.joined(id)?;
+        if group.record.creator != own {
+            return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
+        }
+        if group.record.pending.is_some() {
+            return Err(Stop::Command(CommandError::CommitPending(id)));
+        }
+        Ok(())
+    }
+
+    /// Makes a commit that leads to `after` and queues it. `packages` are added; `invitations`
+    /// makes what goes out to them from the Welcome and the tree.
+    pub(super) fn commit(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        after: GroupRecord,
+        packages: Vec<Package>,
+        invitations: Option<super::invite::Invitees>,
+    ) -> Result<(), Stop> {
+        let own = self.own()?;
+        let signing = own.key();
+        let before = self.joined(id)?;
+        let tip = before.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
+        let attached: Vec<Vec<u8>> =
+            after.log.iter().filter(|e| !before.record.log.contains(e)).cloned().collect();
+        let next = self.new_state();
+        mls::copy_state(tx.overlay, id, tip.live, next)?;
+        let extensions = Agreed::of(&after).extensions();
+        let provider = self.provider(tx, id, next);
+        let mut group = self.load_mls(tx, id, next)?;
+        let made =
+            mls::group::commit(&mut group, &provider, &signing, packages, Some(&extensions))?
+                .map_err(|refused| Stop::Command(CommandError::Members(refused.to_string())))?;
+        mls::group::merge_pending(&mut group, &provider)?;
+        let tree = mls::group::ratchet_tree(&group)?;
+        let state = self.state_record(tx, id, next, &group)?;
+        let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
+        self.mark_seen(tx, id, &handshake.commit);
+        let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
+        let content = frame.encode_to_vec();
+        super::invite::fits(&content)?;
+        let invitations: Option<PendingInvitations> = match (invitations, made.welcome) {
+            (Some(invitees), Some(welcome)) => {
+                Some(self.prepare_invitations(tx, id, invitees, &welcome, tree, &after)?)
+            }
+            _ => None,
+        };
+        let kind = OutgoingKind::Commit { group: id, state: tip.live };
+        let outgoing = self.enqueue(tx, kind, content, tx.now)?;
+        self.mls.insert((id, next), group);
+        let pending = PendingCommit {
+            next: state,
+            outgoing,
+            name: after.name,
+            description: after.description,
+            log: after.log,
+            members: after.members,
+            invitations,
+        };
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
+        group.record.pending = Some(pending);
+        group.save(tx, &id)?;
+        self.topics.clear();
+        Ok(())
+    }
+
+    /// Relay peers took an own commit: it is applied.
+    pub(super) fn commit_published(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        outgoing: u64,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let Some(pending) = group.record.pending.take_if(|p| p.outgoing == outgoing) else {
+            return Ok(());
+        };
+        let PendingCommit { next, name, description, log, members, invitations, .. } = pending;
+        self.advance(tx, id, next)?;
+        self.change_record(tx, id, name, description, log, members)?;
+        match invitations {
+            Some(invitations) => self.send_invitations(tx, id, invitations),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over what a commit changed, tells of it, and saves the group.
+    fn change_record(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        name: String,
+        description: String,
+        log: Vec<Vec<u8>>,
+        members: Vec<(InstallationId, AccountId)>,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let record = &mut group.record;
+        let known: BTreeSet<AccountId> = record.members.iter().map(|&(_, a)| a).collect();
+        let now: BTreeSet<AccountId> = members.iter().map(|&(_, a)| a).collect();
+        let accounts: Vec<AccountId> = now.difference(&known).copied().collect();
+        let renamed = record.name != name || record.description != description;
+        record.name.clone_from(&name);
+        record.description.clone_from(&description);
+        record.log = log;
+        record.members = members;
+        group.index_members();
+        group.save(tx, &id)?;
+        if !accounts.is_empty() {
+            self.emit(tx, Event::MembersAdded { group: id, accounts })?;
+        }
+        if renamed {
+            self.emit(tx, Event::ProfileChanged { group: id, name, description })?;
+        }
+        Ok(())
+    }
+
+    /// Another member's commit, sealed under `state`.
+    pub(super) fn commit_received(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        at: Timestamp,
+        handshake: &pb::Handshake,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        if group.tip().is_none_or(|tip| tip.live != state) {
+            return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
+        }
+        let record = group.record.clone();
+        let next = self.new_state();
+        mls::copy_state(tx.overlay, id, state, next)?;
+        match self.apply(tx, id, next, &record, handshake)? {
+            Ok((applied, agreed, members, log)) => {
+                let state = self.state_record(tx, id, next, &applied)?;
+                self.mls.insert((id, next), applied);
+                self.advance(tx, id, state)?;
+                self.change_record(tx, id, agreed.name, agreed.description, log, members)?;
+                // what was sealed under the new state may have come before this commit
+                self.replay(tx, id, at);
+                Ok(())
+            }
+            Err((installation, reason)) => {
+                mls::delete_state(tx.overlay, id, next)?;
+                self.refuse(tx, Some(id), installation, reason)
+            }
+        }
+    }
+
+    /// Processes a commit in the namespace `next`, and judges it by the state it leaves alone.
+    fn apply(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        next: StateId,
+        before: &GroupRecord,
+        handshake: &pb::Handshake,
+    ) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
+        let provider = self.provider(tx, id, next);
+        let mut group = self.load_mls(tx, id, next)?;
+        let received = mls::message::receive(&mut group, &provider, &handshake.commit)?;
+        let Inbound::Commit(staged) = received else {
+            return Ok(Err((None, RefusedReason::Mls)));
+        };
+        let Some((sender, _)) = members::parse(&staged.sender) else {
+            return Ok(Err((None, RefusedReason::Mls)));
+        };
+        if sender != before.creator || staged.removes_self() || !staged.removes.is_empty() {
+            return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
+        }
+        staged.merge(&mut group, &provider)?;
+        let members = members::parse_all(&mls::group::members(&group)?);
+        let agreed = Agreed::parse(&mls::group::extensions(&group)?);
+        let (Some(members), Some(agreed)) = (members, agreed) else {
+            return Ok(Err((Some(sender), RefusedReason::Malformed)));
+        };
+        let log = union(&before.log, &handshake.log_entries);
+        let sound = agreed.period == before.period
+            && agreed.creator == before.creator
+            && agreed.log_digest == log_digest(&log);
+        if !sound {
+            return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
+        }
+        if !proven(&log, &members) {
+            return Ok(Err((Some(sender), RefusedReason::Unproven)));
+        }
+        Ok(Ok((group, agreed, members, log)))
+    }
+}
+
+/// A commit that was processed and found good.
+type Applied =
+    (openmls::group::MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
+
+/// MLS exporter label of the secret that topics and seals of a state are derived from.
+const WIRE_EXPORT: &str = "waku-groupchat/1 wire";

@@ -1,0 +1,167 @@
+//! Questions to archives, their answers, and the time that this node was not there.
+//!
+//! The own archive is asked by topic, since nobody else sees that; store peers are asked by
+//! aligned ranges of time of the whole shard, which names no group.
+
+use super::records::{key, write};
+use super::{Fault, Inner, Tx};
+use crate::api::{FetchId, FetchRequest, FetchResult, FetchSource, FetchWhat, Output};
+use crate::limits::{FETCH_ALIGN, TIMESTAMP_JITTER, TIMESTAMP_STEP};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// What a fetch that is under way is for.
+#[derive(Clone, Debug)]
+pub(super) enum Fetching {
+    /// Which queue entries a Store holds.
+    Confirm { entries: Vec<u64> },
+    /// Everything up to this time.
+    CatchUp { to: Timestamp },
+    /// Messages of one group that are missing.
+    Gaps { group: GroupId, gaps: Vec<(InstallationId, u64)>, own: bool },
+    /// The registration record of an account that is to be invited.
+    Record { group: GroupId, account: AccountId, own: bool },
+    /// What of a state of a group came before the state was known here.
+    Replay { group: GroupId, epoch: u64, from: Timestamp },
+    /// The shared part of an invitation.
+    Shared { content_key: [u8; 32], own: bool, at: Timestamp },
+}
+
+impl Inner {
+    /// Asks. The range is widened to whole multiples of the alignment, and by what Waku
+    /// timestamps may differ from the time of sending.
+    pub(super) fn fetch(
+        &mut self,
+        tx: &mut Tx<'_>,
+        what_for: Fetching,
+        source: FetchSource,
+        what: FetchWhat,
+        from: Timestamp,
+        to: Timestamp,
+    ) {
+        let id = FetchId(self.next_id());
+        let slack = TIMESTAMP_JITTER + TIMESTAMP_STEP;
+        let request =
+            FetchRequest { source, what, from: align_down(from - slack), to: align_up(to + slack) };
+        self.fetches.insert(id, what_for);
+        tx.outputs.push(Output::Fetch(id, request));
+    }
+
+    /// What became of a fetch.
+    pub(super) fn fetched(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: FetchId,
+        result: FetchResult,
+    ) -> Result<(), Fault> {
+        let Some(what_for) = self.fetches.remove(&id) else { return Ok(()) };
+        match what_for {
+            Fetching::Confirm { entries } => self.confirmed(tx, &entries, &result),
+            Fetching::CatchUp { to } => self.caught_up(tx, to, &result),
+            Fetching::Gaps { group, gaps, own } => {
+                self.gaps_fetched(tx, group, gaps, own, &result)
+            }
+            Fetching::Record { group, account, own } => {
+                self.record_fetched(tx, group, account, own, &result)
+            }
+            Fetching::Replay { group, epoch, from } => {
+                let now = self.groups.get(&group).and_then(|g| g.tip()).map(|tip| tip.epoch);
+                if now.is_some_and(|now| now != epoch) {
+                    self.replay(tx, group, from);
+                }
+                Ok(())
+            }
+            Fetching::Shared { content_key, own, at } => {
+                self.shared_fetched(tx, content_key, own, at);
+                Ok(())
+            }
+        }
+    }
+
+    /// A state of a group is known now: reads again what the own archive holds of it since `from`.
+    pub(super) fn replay(&mut self, tx: &mut Tx<'_>, id: GroupId, from: Timestamp) {
+        let Some(epoch) = self.groups.get(&id).and_then(|g| g.tip()).map(|tip| tip.epoch) else {
+            return;
+        };
+        let topics = self.group_topics(&id, from, tx.now, super::gaps::TOPICS_A_FETCH);
+        let what_for = Fetching::Replay { group: id, epoch, from };
+        let own = FetchSource::OwnArchive(topics);
+        self.fetch(tx, what_for, own, FetchWhat::Messages, from, tx.now);
+    }
+
+    /// Peers came or went.
+    pub(super) fn connectivity(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relay_peers: usize,
+        store_peers: usize,
+    ) -> Result<(), Fault> {
+        let more = relay_peers > self.relay_peers || store_peers > self.store_peers;
+        let alone_before = self.relay_peers == 0 || self.store_peers == 0;
+        self.relay_peers = relay_peers;
+        self.store_peers = store_peers;
+        if more {
+            self.hurry_outgoing(tx);
+            self.hurry_gaps(tx);
+        }
+        if more && alone_before && store_peers > 0 {
+            self.catch_up_at = tx.now;
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_catch_up(&self) -> Option<Timestamp> {
+        (self.account.is_some() && self.store_peers > 0 && !self.catching_up())
+            .then_some(self.catch_up_at)
+    }
+
+    fn catching_up(&self) -> bool {
+        self.fetches.values().any(|f| matches!(f, Fetching::CatchUp { .. }))
+    }
+
+    /// Asks for everything since the last time, if it is time for that.
+    pub(super) fn catch_up_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        if self.next_catch_up().is_some_and(|at| at <= tx.now) {
+            self.catch_up_at = tx.now + self.config.catch_up;
+            let from = self.clock.caught_up;
+            self.fetch(
+                tx,
+                Fetching::CatchUp { to: tx.now },
+                FetchSource::StorePeers,
+                FetchWhat::Messages,
+                from,
+                tx.now,
+            );
+        }
+        Ok(())
+    }
+
+    fn caught_up(
+        &mut self,
+        tx: &mut Tx<'_>,
+        to: Timestamp,
+        result: &FetchResult,
+    ) -> Result<(), Fault> {
+        if result.complete() {
+            self.clock.caught_up = to;
+            write(tx.overlay, key("clock", &[]), &self.clock)?;
+        } else {
+            let soon = tx.now + self.backoff(self.config.gap_retry, 0);
+            self.catch_up_at = self.catch_up_at.min(soon);
+        }
+        Ok(())
+    }
+}
+
+fn align_down(time: Timestamp) -> Timestamp {
+    let step = align();
+    Timestamp::from_nanos(time.as_nanos() / step * step)
+}
+
+fn align_up(time: Timestamp) -> Timestamp {
+    let step = align();
+    Timestamp::from_nanos(time.as_nanos().div_ceil(step).saturating_mul(step))
+}
+
+fn align() -> u64 {
+    u64::try_from(FETCH_ALIGN.as_nanos()).unwrap_or(u64::MAX)
+}

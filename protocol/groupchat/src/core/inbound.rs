@@ -1,0 +1,344 @@
+//! What arrives: from its topic to a message that can be read, or a reason why not.
+
+use prost::Message as _;
+use sha2::{Digest, Sha256};
+use waku_groupchat_waku::{MessageHash, WakuMessage};
+
+use super::members;
+use super::outbox::message_key;
+use super::records::{MessageRecord, key, read};
+use super::topics::{Target, group_key};
+use super::{Fault, Inner, Tx};
+use crate::api::{Event, RefusedReason};
+use crate::group::message::{MessageCore, SignedCore};
+use crate::limits::{CLOCK_FOLLOW, TIME_AHEAD};
+use crate::mls::message::Inbound;
+use crate::mls::{self, StateId};
+use crate::proto::group as pb;
+use crate::seal::open_message;
+use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// A plaintext and who wrote it.
+type Plain = (Vec<u8>, (InstallationId, AccountId));
+
+/// Where an inbound message of a group came from, as MLS and its envelope prove it.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    group: GroupId,
+    installation: InstallationId,
+    account: AccountId,
+    /// Epoch of the state it was sealed under.
+    epoch: u64,
+    hash: MessageHash,
+    /// The envelope's timestamp.
+    at: Timestamp,
+}
+
+impl Inner {
+    pub(super) fn message(
+        &mut self,
+        tx: &mut Tx<'_>,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let Some(timestamp) = message.timestamp else { return Ok(()) };
+        let at = Timestamp::from_waku(timestamp);
+        let Some((target, period)) = self.target(&message.content_topic, at) else {
+            return Ok(());
+        };
+        match target {
+            Target::Group { group, state } => {
+                self.group_message(tx, group, state, period, message, at)
+            }
+            Target::Inbox { period } => self.envelope(tx, period, message),
+            Target::Record { account, period } => {
+                self.record_part(tx, account, period, message)
+            }
+            Target::InvitationShared => self.shared_part(tx, message),
+            Target::Link => self.link_message(tx, message),
+        }
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        tx: &mut Tx<'_>,
+        group: Option<GroupId>,
+        installation: Option<InstallationId>,
+        reason: RefusedReason,
+    ) -> Result<(), Fault> {
+        self.emit(tx, Event::Refused { group, installation, reason })
+    }
+
+    fn group_message(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        period: u64,
+        message: &WakuMessage,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let pending = group.record.pending.as_ref().map(|p| &p.next);
+        let Some(found) = group.record.states.iter().chain(pending).find(|s| s.live == state)
+        else {
+            return Ok(());
+        };
+        let (epoch, base) = (found.epoch, found.base);
+        let key = group_key(&found.wire.0, period);
+        let Ok(content) = open_message(&key, message) else {
+            return self.refuse(tx, Some(id), None, RefusedReason::Seal);
+        };
+        let body = pb::Frame::decode(content.as_slice()).ok().and_then(|f| f.body);
+        let bytes = match &body {
+            Some(pb::frame::Body::Application(bytes)) => bytes,
+            Some(pb::frame::Body::Handshake(handshake)) => &handshake.commit,
+            None => return self.refuse(tx, Some(id), None, RefusedReason::Malformed),
+        };
+        if self.seen(tx, id, bytes)? {
+            return Ok(());
+        }
+        match &body {
+            Some(pb::frame::Body::Handshake(handshake)) => {
+                self.mark_seen(tx, id, &handshake.commit);
+                self.commit_received(tx, id, state, at, handshake)
+            }
+            _ => {
+                let hash = message.hash(&self.config.pubsub_topic);
+                self.application(tx, id, (state, base), bytes, (epoch, hash, at))
+            }
+        }
+    }
+
+    fn application(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        (live, base): (StateId, StateId),
+        bytes: &[u8],
+        (epoch, hash, at): (u64, MessageHash, Timestamp),
+    ) -> Result<(), Fault> {
+        let inbound = self.decrypt(tx, id, live, base, bytes)?;
+        let Some((plain, sender)) = inbound else {
+            return self.refuse(tx, Some(id), None, RefusedReason::Mls);
+        };
+        self.mark_seen(tx, id, bytes);
+        let (installation, account) = sender;
+        let origin = Origin { group: id, installation, account, epoch, hash, at };
+        let parsed = pb::Application::decode(plain.as_slice())
+            .ok()
+            .and_then(|a| Some((SignedCore::from_parts(a.core, &a.signature)?, a.frontier)));
+        let Some((signed, frontier)) = parsed else {
+            return self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed);
+        };
+        match check(&signed, &origin) {
+            Ok(core) => {
+                self.read_core(tx, &origin, &core, signed)?;
+                self.frontier(tx, &origin, core.time, &frontier)
+            }
+            Err(reason) => self.refuse(tx, Some(id), Some(installation), reason),
+        }
+    }
+
+    /// Opens an application message under its state; one that comes too late for the state as it
+    /// is now, under a copy of the state as it began. Replays are caught by number, later.
+    fn decrypt(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        live: StateId,
+        base: StateId,
+        bytes: &[u8],
+    ) -> Result<Option<Plain>, Fault> {
+        if let Some(plain) = self.receive(tx, id, live, bytes)? {
+            return Ok(Some(plain));
+        }
+        let scratch = self.new_state();
+        mls::copy_state(tx.overlay, id, base, scratch)?;
+        let again = self.receive(tx, id, scratch, bytes)?;
+        self.mls.remove(&(id, scratch));
+        mls::delete_state(tx.overlay, id, scratch)?;
+        Ok(again)
+    }
+
+    /// An application message under one state; `None` if MLS refuses it there.
+    fn receive(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        bytes: &[u8],
+    ) -> Result<Option<Plain>, Fault> {
+        let inbound = self.with_mls(tx, id, state, |group, provider| {
+            mls::message::receive(group, provider, bytes)
+        })?;
+        match inbound {
+            Inbound::Application { sender, content } => {
+                Ok(members::parse(&sender).map(|sender| (content, sender)))
+            }
+            Inbound::Own | Inbound::Commit(_) => Ok(None),
+            Inbound::Refused(_) => {
+                // its group in memory may have used up keys that the store still has
+                self.mls.remove(&(id, state));
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_core(
+        &mut self,
+        tx: &mut Tx<'_>,
+        origin: &Origin,
+        core: &MessageCore,
+        signed: SignedCore,
+    ) -> Result<(), Fault> {
+        let Origin { group: id, installation, account, .. } = *origin;
+        let message = MessageId { group: id, installation, number: core.number };
+        if let Some(held) = self.core_at(tx, message)? {
+            return if held.bytes() == signed.bytes() {
+                Ok(())
+            } else {
+                self.refuse(tx, Some(id), Some(installation), RefusedReason::NumberReused)
+            };
+        }
+        if !self.chain_holds(tx, message, core, &signed)? {
+            return self.refuse(tx, Some(id), Some(installation), RefusedReason::NumberReused);
+        }
+        let now = tx.now;
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let sender = group.sender(installation, account);
+        let from = sender.last_time;
+        sender.tracker.hold(core.place());
+        sender.last_time = from.max(core.time.min(now));
+        if core.time <= now + CLOCK_FOLLOW && core.time > group.send.time {
+            group.send.time = core.time;
+            group.save_send(tx, &id)?;
+        }
+        let record = MessageRecord {
+            account,
+            core: signed.bytes().to_vec(),
+            signature: signed.signature().to_vec(),
+            waku_hash: origin.hash,
+            sending: None,
+        };
+        self.save_message(tx, message, core.time, &record)?;
+        self.emit(tx, Event::Message { id: message, account })?;
+        self.close_gap(tx, id, installation, core.number)?;
+        self.withdraw_claims(tx, id, installation, core.number, core.time)?;
+        self.refresh_gaps(tx, id, installation, None, from)?;
+        if let Some(group) = self.groups.get(&id) {
+            group.save_sender(tx, &id, &installation)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the hashes that neighbouring cores name are those of the cores held.
+    fn chain_holds(
+        &self,
+        tx: &Tx<'_>,
+        id: MessageId,
+        core: &MessageCore,
+        signed: &SignedCore,
+    ) -> Result<bool, Fault> {
+        if let Some((hash, _)) = core.previous {
+            let before = self.core_at(tx, MessageId { number: id.number - 1, ..id })?;
+            if before.is_some_and(|held| held.hash() != hash) {
+                return Ok(false);
+            }
+        }
+        let Some(next) = id.number.checked_add(1) else { return Ok(true) };
+        let after = self.core_at(tx, MessageId { number: next, ..id })?;
+        let named = after.and_then(|held| held.decode()).and_then(|core| core.previous);
+        Ok(named.is_none_or(|(hash, _)| hash == signed.hash()))
+    }
+
+    fn core_at(&self, tx: &Tx<'_>, id: MessageId) -> Result<Option<SignedCore>, Fault> {
+        let Some(at) = message_key(tx, id)? else { return Ok(None) };
+        let record: Option<MessageRecord> = read(tx.overlay, &at)?;
+        Ok(record.and_then(|r| SignedCore::from_parts(r.core, &r.signature)))
+    }
+
+    /// What a member says that it holds: acknowledges own messages, and claims others' that are
+    /// not here.
+    fn frontier(
+        &mut self,
+        tx: &mut Tx<'_>,
+        origin: &Origin,
+        time: Timestamp,
+        entries: &[pb::FrontierEntry],
+    ) -> Result<(), Fault> {
+        let Some(own) = self.account.as_ref().map(|a| (a.installation, a.account)) else {
+            return Ok(());
+        };
+        for entry in entries {
+            let Some(group) = self.groups.get(&origin.group) else { return Ok(()) };
+            let Some(about) = group.by_short(entry.installation) else { continue };
+            if about == own.0 {
+                if origin.account != own.1 {
+                    self.acknowledged(tx, origin.group, entry.upto)?;
+                }
+                continue;
+            }
+            // a sender's own numbers are proven by its cores, not claimed
+            if about != origin.installation {
+                self.claims(tx, origin, about, time, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn claims(
+        &mut self,
+        tx: &mut Tx<'_>,
+        origin: &Origin,
+        about: InstallationId,
+        time: Timestamp,
+        entry: &pb::FrontierEntry,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
+        let Some(account) = group.account_of(&about) else { return Ok(()) };
+        let sender = group.sender(about, account);
+        let from = sender.last_time;
+        let mut news = sender.tracker.claim(entry.upto, entry.epoch);
+        for held in &entry.beyond {
+            news |= sender.tracker.claim(held.number, held.epoch);
+        }
+        if news {
+            self.refresh_gaps(tx, origin.group, about, Some((origin.installation, time)), from)?;
+            if let Some(group) = self.groups.get(&origin.group) {
+                group.save_sender(tx, &origin.group, &about)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these MLS bytes were here before.
+    fn seen(&self, tx: &Tx<'_>, group: GroupId, bytes: &[u8]) -> Result<bool, Fault> {
+        Ok(tx.overlay.get(&seen_key(group, bytes))?.is_some())
+    }
+
+    pub(super) fn mark_seen(&self, tx: &Tx<'_>, group: GroupId, bytes: &[u8]) {
+        let when = tx.now.as_secs().to_be_bytes().to_vec();
+        tx.overlay.put(seen_key(group, bytes), when);
+    }
+}
+
+/// The core, if its signature holds and its fields fit where it came from.
+fn check(signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedReason> {
+    let core = signed.verify().ok_or(RefusedReason::Core)?;
+    let fits = core.group == origin.group
+        && core.installation == origin.installation
+        && core.epoch <= origin.epoch
+        && core.text.len() <= crate::limits::TEXT_BYTES;
+    if !fits {
+        return Err(RefusedReason::Core);
+    }
+    if core.time > origin.at + TIME_AHEAD {
+        return Err(RefusedReason::Time);
+    }
+    Ok(core)
+}
+
+fn seen_key(group: GroupId, bytes: &[u8]) -> Vec<u8> {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    key("seen/", &[group.as_bytes(), &digest[..16]])
+}

@@ -1,0 +1,370 @@
+//! The inviting side: looking for an account's record, and what goes out to it.
+//!
+//! The tree and whatever all joiners need leave once, sealed under a fresh key, on a topic of
+//! their own. Each account gets an envelope of one fixed class in its inbox: 20 slots, one for
+//! each of its installations in random places, the rest random bytes.
+
+use prost::Message as _;
+use waku_groupchat_waku::WakuMessage;
+
+use super::commits::union;
+use super::fetch::Fetching;
+use super::gaps::AWAITED;
+use super::records::{
+    CardRecord, FoundAccount, GroupRecord, IntentRecord, OutgoingKind, PendingEnvelope, PendingInvitations,
+    Secret32, key, write,
+};
+use super::{Fault, Inner, Stop, Tx};
+use crate::account::{RecordAssembler, RecordOutcome};
+use crate::api::{Answer, CommandError, Event, FetchResult, FetchSource, FetchWhat, RefusedReason};
+use crate::limits::{INVITED_ACCOUNTS, RECORD_PERIODS};
+use crate::mls;
+use crate::mls::package::Package;
+use crate::proto::group as pb;
+use crate::seal::SizeClass;
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// The class of every envelope.
+pub(super) const ENVELOPE_CLASS: SizeClass = SizeClass::K16;
+/// Slots of an envelope: the most installations an account can have.
+pub(super) const SLOTS: usize = 20;
+/// Bytes of a slot: HPKE's encapsulated key (32), the padded plaintext, a tag (16).
+pub(super) const SLOT_BYTES: usize = 800;
+/// Bytes of a slot's padded plaintext: a big-endian u16 length, the content, zeros.
+pub(super) const SLOT_PLAIN_BYTES: usize = SLOT_BYTES - 32 - 16;
+
+/// The accounts that a commit adds, with what finds and opens their installations.
+pub(super) type Invitees = Vec<(AccountId, Secret32, Vec<(InstallationId, Vec<u8>)>)>;
+
+/// Checks that something fits one message.
+pub(super) fn fits(content: &[u8]) -> Result<(), Stop> {
+    match SizeClass::fitting(content.len()) {
+        Some(_) => Ok(()),
+        None => Err(Stop::Command(CommandError::TooLarge {
+            bytes: content.len(),
+            max: SizeClass::K128.capacity(),
+        })),
+    }
+}
+
+impl Inner {
+    pub(super) fn invite(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        cards: &[String],
+    ) -> Result<Answer, Stop> {
+        let own = self.own()?;
+        if cards.len() > INVITED_ACCOUNTS {
+            let (got, max) = (cards.len(), INVITED_ACCOUNTS);
+            return Err(Stop::Command(CommandError::TooManyCards { got, max }));
+        }
+        let cards = super::commands::cards(own.account, cards)?;
+        let group = self.joined(id)?;
+        if group.record.creator != own.installation {
+            return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
+        }
+        let members = &group.record.members;
+        if let Some(known) = cards.iter().find(|c| members.iter().any(|(_, a)| *a == c.account)) {
+            return Err(Stop::Command(CommandError::AlreadyMember(known.account)));
+        }
+        let mut accounts = Vec::new();
+        for card in &cards {
+            let intent = IntentRecord {
+                card: CardRecord::from(card),
+                since: tx.now,
+                due: tx.now,
+                asked: 0,
+                found: None,
+            };
+            write(tx.overlay, intent_key(id, card.account), &intent)?;
+            self.intents.insert((id, card.account), intent);
+            accounts.push(card.account);
+        }
+        self.topics.clear();
+        Ok(Answer::Inviting { accounts })
+    }
+
+    pub(super) fn next_intent(&self) -> Option<Timestamp> {
+        self.intents
+            .iter()
+            .filter(|((group, _), intent)| intent.found.is_none() || self.may_commit(*group).is_ok())
+            .map(|(_, intent)| intent.due)
+            .filter(|due| *due != AWAITED)
+            .min()
+    }
+
+    /// Looks for the records that are due, and commits what was found.
+    pub(super) fn intents_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let due: Vec<(GroupId, AccountId)> = self
+            .intents
+            .iter()
+            .filter(|(_, i)| i.found.is_none() && i.due <= tx.now)
+            .map(|(k, _)| *k)
+            .collect();
+        for (group, account) in due {
+            let Some(intent) = self.intents.get_mut(&(group, account)) else { continue };
+            intent.due = AWAITED;
+            let secret = intent.card.card().registration;
+            let topics = self.record_search(&secret, tx.now);
+            let back = self.config.registration_period * RECORD_PERIODS as u32;
+            self.fetch(
+                tx,
+                Fetching::Record { group, account, own: true },
+                FetchSource::OwnArchive(topics),
+                FetchWhat::Messages,
+                tx.now - back,
+                tx.now,
+            );
+        }
+        let mut groups: Vec<GroupId> = self.intents.keys().map(|(group, _)| *group).collect();
+        groups.dedup();
+        for group in groups {
+            self.commit_intents(tx, group)?;
+        }
+        Ok(())
+    }
+
+    /// Adds every account of a group's intents that was found, once nothing is being looked for.
+    fn commit_intents(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let of_group = || self.intents.range((id, FIRST)..=(id, LAST));
+        let searching = of_group().any(|(_, i)| i.due == AWAITED);
+        let found: Vec<(AccountId, IntentRecord)> = of_group()
+            .filter(|(_, i)| i.found.is_some())
+            .map(|((_, account), i)| (*account, i.clone()))
+            .collect();
+        if searching || found.is_empty() || self.may_commit(id).is_err() {
+            return Ok(());
+        }
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let mut after = group.record.clone();
+        after.log = self.account.as_ref().map_or(after.log.clone(), |a| union(&after.log, &a.log));
+        let mut invitees: Invitees = Vec::new();
+        for (account, intent) in found {
+            tx.overlay.delete(intent_key(id, account));
+            self.intents.remove(&(id, account));
+            self.assemblers.retain(|(a, _), _| *a != account);
+            let Some(FoundAccount { log, key_packages, .. }) = intent.found else { continue };
+            after.log = union(&after.log, &log);
+            after.members.extend(key_packages.iter().map(|(i, _)| (*i, account)));
+            invitees.push((account, intent.card.registration_secret, key_packages));
+        }
+        let provider = self.global_provider(tx);
+        let packages: Vec<Package> = invitees
+            .iter()
+            .flat_map(|(_, _, packages)| packages)
+            .filter_map(|(_, bytes)| mls::package::check(&provider, bytes).ok())
+            .collect();
+        let told: Vec<(AccountId, usize)> =
+            invitees.iter().map(|(account, _, p)| (*account, p.len())).collect();
+        match self.commit(tx, id, after, packages, Some(invitees)) {
+            Ok(()) => {}
+            Err(Stop::Fault(fault)) => return Err(fault),
+            // too large for one message: nothing of it may stay
+            Err(Stop::Command(_)) => {
+                return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
+            }
+        }
+        for (account, installations) in told {
+            self.emit(tx, Event::Invited { group: id, account, installations })?;
+        }
+        Ok(())
+    }
+
+    /// What goes out once the commit is applied, made while its Welcome is at hand.
+    pub(super) fn prepare_invitations(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        invitees: Invitees,
+        welcome: &[u8],
+        tree: Vec<u8>,
+        after: &GroupRecord,
+    ) -> Result<PendingInvitations, Stop> {
+        let split =
+            mls::welcome::split(welcome).map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
+        let group = self.groups.get(&id).ok_or(Fault::Bug("a group that was here"))?;
+        let mut baselines: Vec<pb::Baseline> = group
+            .senders
+            .iter()
+            .map(|(i, sender)| (i, sender.tracker.max_held()))
+            .chain(self.account.as_ref().map(|a| (&a.installation, group.send.number)))
+            .filter(|(_, number)| *number > 0)
+            .map(|(i, number)| pb::Baseline { installation: i.as_bytes().to_vec(), number })
+            .collect();
+        baselines.sort_by(|a, b| a.installation.cmp(&b.installation));
+        let shared = pb::InvitationShared {
+            welcome: split.shared,
+            ratchet_tree: tree,
+            log_entries: after.log.clone(),
+            baselines,
+        }
+        .encode_to_vec();
+        fits(&shared)?;
+        let mut content_key = [0; 32];
+        self.rng.fill(&mut content_key);
+        let mut envelopes = Vec::new();
+        for (account, registration_secret, packages) in invitees {
+            let mut slots = Vec::new();
+            for (_, bytes) in packages {
+                let package = mls::package::check(&self.global_provider(tx), &bytes)
+                    .map_err(|_| Fault::Bug("an added key package does not hold"))?;
+                let (_, entry) = split
+                    .entries
+                    .iter()
+                    .find(|(reference, _)| *reference == package.reference)
+                    .ok_or(Fault::Bug("a Welcome without an added key package"))?;
+                slots.push((bytes, entry.clone()));
+            }
+            envelopes.push(PendingEnvelope { account, registration_secret, slots });
+        }
+        Ok(PendingInvitations { content_key: Secret32(content_key), shared, envelopes })
+    }
+
+    /// The commit is applied: the shared part leaves at once, each envelope after a random delay.
+    pub(super) fn send_invitations(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        invitations: PendingInvitations,
+    ) -> Result<(), Fault> {
+        let PendingInvitations { content_key, shared, envelopes } = invitations;
+        let kind = OutgoingKind::InvitationShared { group: id, content_key: content_key.clone() };
+        self.enqueue(tx, kind, shared, tx.now)?;
+        for envelope in envelopes {
+            let content = self.fill_envelope(tx, &content_key, &envelope)?;
+            let delay = self.rng.duration_below(self.config.invitation_delay);
+            let kind = OutgoingKind::InvitationEnvelope {
+                group: id,
+                account: envelope.account,
+                registration_secret: envelope.registration_secret,
+            };
+            self.enqueue(tx, kind, content, tx.now + delay)?;
+        }
+        Ok(())
+    }
+
+    fn fill_envelope(
+        &self,
+        tx: &Tx<'_>,
+        content_key: &Secret32,
+        envelope: &PendingEnvelope,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; SLOTS * SLOT_BYTES];
+        self.rng.fill(&mut bytes);
+        let mut free: Vec<usize> = (0..SLOTS).collect();
+        for (package, group_secrets) in envelope.slots.iter().take(SLOTS) {
+            let slot = pb::InvitationSlot {
+                content_key: content_key.0.to_vec(),
+                group_secrets: group_secrets.clone(),
+                shared_timestamp: tx.now.as_waku(),
+            }
+            .encode_to_vec();
+            let length = u16::try_from(slot.len()).map_err(|_| Fault::Bug("a long slot"))?;
+            let mut plain = length.to_be_bytes().to_vec();
+            plain.extend_from_slice(&slot);
+            if plain.len() > SLOT_PLAIN_BYTES {
+                return Err(Fault::Bug("a slot's content over its size"));
+            }
+            plain.resize(SLOT_PLAIN_BYTES, 0);
+            let sealed = mls::slot::seal(&self.global_provider(tx), package, &plain)
+                .filter(|sealed| sealed.len() == SLOT_BYTES)
+                .ok_or(Fault::Bug("a key package that was added cannot be sealed to"))?;
+            let place = usize::try_from(self.rng.below(free.len() as u64)).unwrap_or(0);
+            let at = free.swap_remove(place) * SLOT_BYTES;
+            bytes[at..at + SLOT_BYTES].copy_from_slice(&sealed);
+        }
+        Ok(bytes)
+    }
+
+    /// A part of a record that an intent waits for.
+    pub(super) fn record_part(
+        &mut self,
+        tx: &mut Tx<'_>,
+        account: AccountId,
+        period: u64,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let Some((group, card)) = self
+            .intents
+            .iter()
+            .find(|((_, a), _)| *a == account)
+            .map(|((group, _), i)| (*group, i.card.card()))
+        else {
+            return Ok(());
+        };
+        let assembler = self
+            .assemblers
+            .entry((account, period))
+            .or_insert_with(|| RecordAssembler::new(&card, period));
+        let record = match assembler.push(message, None, tx.now) {
+            RecordOutcome::NotOurs | RecordOutcome::Taken | RecordOutcome::Duplicate => {
+                return Ok(());
+            }
+            RecordOutcome::Record(record) => record,
+            RecordOutcome::RefusedPart(_) | RecordOutcome::Refused(_) => {
+                return self.refuse(tx, Some(group), None, RefusedReason::Invalid);
+            }
+        };
+        let key_packages: Vec<_> = record
+            .key_packages
+            .into_iter()
+            .filter(|(installation, package)| {
+                mls::package::check(&self.global_provider(tx), package).is_ok_and(|p| {
+                    p.installation == *installation
+                        && super::members::parse_identity(&p.identity)
+                            == Some((*installation, account))
+                })
+            })
+            .collect();
+        if key_packages.is_empty() {
+            return self.refuse(tx, Some(group), None, RefusedReason::Invalid);
+        }
+        let found = FoundAccount { period, log: record.log.encoded_entries(), key_packages };
+        for ((group, a), intent) in &mut self.intents {
+            let newer = intent.found.as_ref().is_none_or(|known| known.period < period);
+            if *a == account && newer {
+                intent.found = Some(found.clone());
+                if intent.due != AWAITED {
+                    intent.due = tx.now;
+                }
+                write(tx.overlay, intent_key(*group, account), intent)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn record_fetched(
+        &mut self,
+        tx: &mut Tx<'_>,
+        group: GroupId,
+        account: AccountId,
+        own: bool,
+        _result: &FetchResult,
+    ) -> Result<(), Fault> {
+        let delay = self.backoff(self.config.gap_retry, 0);
+        let Some(intent) = self.intents.get_mut(&(group, account)) else { return Ok(()) };
+        if intent.found.is_some() {
+            intent.due = tx.now;
+            return Ok(());
+        }
+        if own {
+            let length = self.config.registration_period;
+            let from = tx.now - length * 2;
+            let what_for = Fetching::Record { group, account, own: false };
+            self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, from, tx.now);
+            return Ok(());
+        }
+        intent.asked += 1;
+        intent.due = tx.now + delay;
+        write(tx.overlay, intent_key(group, account), intent)?;
+        Ok(())
+    }
+}
+
+const FIRST: AccountId = AccountId::from_bytes([0; 32]);
+const LAST: AccountId = AccountId::from_bytes([0xff; 32]);
+
+fn intent_key(group: GroupId, account: AccountId) -> Vec<u8> {
+    key("intent/", &[group.as_bytes(), account.as_bytes()])
+}

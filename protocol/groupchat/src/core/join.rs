@@ -1,0 +1,273 @@
+//! The invited side: an envelope in the own inbox, the shared part, and the answer.
+
+use prost::Message as _;
+use waku_groupchat_waku::{ContentTopic, WakuMessage};
+
+use super::commits::{Agreed, log_digest, proven};
+use super::fetch::Fetching;
+use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
+use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
+use super::members;
+use super::state::Group;
+use super::{Fault, Inner, Stop, Tx};
+use crate::account::inbox_key;
+use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
+use crate::kdf::{derive_key, derive_topic, label};
+use crate::mls;
+use crate::proto::group as pb;
+use crate::seal::{open_message, open_message_of};
+use crate::{GroupId, InstallationId, Timestamp};
+
+/// Most shared parts awaited at a time; a flood of envelopes pushes out the oldest.
+const AWAITED_SHARED: usize = 64;
+
+impl Inner {
+    /// Something in the own inbox.
+    pub(super) fn envelope(
+        &mut self,
+        tx: &mut Tx<'_>,
+        period: u64,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let Some(own) = &self.account else { return Ok(()) };
+        let key = inbox_key(&own.registration(), period);
+        let Ok(content) = open_message_of(ENVELOPE_CLASS, &key, message) else {
+            return self.refuse(tx, None, None, RefusedReason::Seal);
+        };
+        if content.len() != SLOTS * SLOT_BYTES {
+            return self.refuse(tx, None, None, RefusedReason::Malformed);
+        }
+        let mine = own.key_packages.iter().find(|(i, _)| *i == own.installation);
+        let Some((_, package)) = mine else { return Ok(()) };
+        let provider = self.global_provider(tx);
+        let Some(opener) = mls::slot::Opener::new(&provider, package)? else { return Ok(()) };
+        let slot = content
+            .chunks_exact(SLOT_BYTES)
+            .find_map(|slot| opener.open(&provider, slot))
+            .and_then(|plain| parse_slot(&plain));
+        // no slot opens: it is for the account's other installations
+        let Some(slot) = slot else { return Ok(()) };
+        let Ok(content_key) = <[u8; 32]>::try_from(slot.content_key.as_slice()) else {
+            return self.refuse(tx, None, None, RefusedReason::Malformed);
+        };
+        self.await_shared(tx, content_key, slot)
+    }
+
+    fn await_shared(
+        &mut self,
+        tx: &mut Tx<'_>,
+        content_key: [u8; 32],
+        slot: pb::InvitationSlot,
+    ) -> Result<(), Fault> {
+        let topic = shared_topic(&content_key);
+        if self.awaited.contains_key(&topic) {
+            return Ok(());
+        }
+        let at = Timestamp::from_waku(slot.shared_timestamp);
+        let record = AwaitedRecord {
+            content_key: Secret32(content_key),
+            group_secrets: slot.group_secrets,
+            at,
+            came: tx.now,
+        };
+        if self.awaited.len() >= AWAITED_SHARED {
+            let oldest = self.awaited.iter().min_by_key(|(_, a)| a.came).map(|(t, _)| t.clone());
+            if let Some(oldest) = oldest {
+                self.awaited.remove(&oldest);
+                tx.overlay.delete(awaited_key(&oldest));
+            }
+        }
+        write(tx.overlay, awaited_key(&topic), &record)?;
+        self.awaited.insert(topic.clone(), record);
+        self.fetch(
+            tx,
+            Fetching::Shared { content_key, own: true, at },
+            FetchSource::OwnArchive(vec![topic]),
+            FetchWhat::Messages,
+            at,
+            tx.now,
+        );
+        Ok(())
+    }
+
+    pub(super) fn shared_awaited(&self, topic: &ContentTopic) -> bool {
+        self.awaited.contains_key(topic)
+    }
+
+    pub(super) fn shared_fetched(
+        &mut self,
+        tx: &mut Tx<'_>,
+        content_key: [u8; 32],
+        own: bool,
+        at: Timestamp,
+    ) {
+        if own && self.awaited.contains_key(&shared_topic(&content_key)) {
+            let what_for = Fetching::Shared { content_key, own: false, at };
+            self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, at, tx.now);
+        }
+    }
+
+    /// The shared part of an invitation whose envelope came.
+    pub(super) fn shared_part(
+        &mut self,
+        tx: &mut Tx<'_>,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let topic = &message.content_topic;
+        let Some(awaited) = self.awaited.get(topic).cloned() else { return Ok(()) };
+        let key = derive_key(&awaited.content_key.0, label::INVITATION_KEY, &[]);
+        let Ok(content) = open_message(&key, message) else {
+            return self.refuse(tx, None, None, RefusedReason::Seal);
+        };
+        self.awaited.remove(topic);
+        tx.overlay.delete(awaited_key(topic));
+        match self.look_into(tx, &content, &awaited)? {
+            Some((id, record)) => self.invited(tx, id, record),
+            None => self.refuse(tx, None, None, RefusedReason::Invalid),
+        }
+    }
+
+    fn invited(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        record: GroupRecord,
+    ) -> Result<(), Fault> {
+        let declined = tx.overlay.get(&declined_key(id))?.is_some();
+        let Some(invitation) = &record.invitation else { return Ok(()) };
+        if declined || self.groups.contains_key(&id) {
+            return Ok(());
+        }
+        let event =
+            Event::Invitation { group: id, name: record.name.clone(), from: invitation.from };
+        let group = Group::new(record);
+        group.save(tx, &id)?;
+        self.groups.insert(id, group);
+        self.topics.clear();
+        self.emit(tx, event)
+    }
+
+    /// Everything an invitation says, checked, without joining yet.
+    fn look_into(
+        &self,
+        tx: &Tx<'_>,
+        content: &[u8],
+        awaited: &AwaitedRecord,
+    ) -> Result<Option<(GroupId, GroupRecord)>, Fault> {
+        let Ok(shared) = pb::InvitationShared::decode(content) else { return Ok(None) };
+        let Ok(welcome) = mls::welcome::assemble(&shared.welcome, &awaited.group_secrets) else {
+            return Ok(None);
+        };
+        let provider = self.global_provider(tx);
+        let Ok(joining) = mls::welcome::open(&provider, &welcome, &shared.ratchet_tree)? else {
+            return Ok(None);
+        };
+        let (Some(members), Some((_, from)), Some(agreed)) = (
+            members::parse_all(&joining.members),
+            members::parse(&joining.sender),
+            Agreed::parse(&joining.extensions),
+        ) else {
+            return Ok(None);
+        };
+        let Some(own) = &self.account else { return Ok(None) };
+        let sound = agreed.log_digest == log_digest(&shared.log_entries)
+            && proven(&shared.log_entries, &members)
+            && members.contains(&(own.installation, own.account));
+        if !sound {
+            return Ok(None);
+        }
+        let baselines = shared
+            .baselines
+            .iter()
+            .filter_map(|b| Some((InstallationId::from_slice(&b.installation)?, b.number)))
+            .collect();
+        let record = GroupRecord {
+            name: agreed.name,
+            description: agreed.description,
+            creator: agreed.creator,
+            period: agreed.period,
+            states: Vec::new(),
+            joined: joining.epoch,
+            log: shared.log_entries,
+            members,
+            baselines,
+            pending: None,
+            invitation: Some(InvitationRecord {
+                from,
+                welcome,
+                tree: shared.ratchet_tree,
+                at: awaited.at,
+            }),
+        };
+        Ok(Some((joining.group, record)))
+    }
+
+    pub(super) fn accept_invitation(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+    ) -> Result<Answer, Stop> {
+        self.own()?;
+        let Some(invitation) =
+            self.groups.get(&id).and_then(|g| g.record.invitation.clone())
+        else {
+            return Err(Stop::Command(CommandError::NoInvitation(id)));
+        };
+        let live = self.new_state();
+        let provider = self.provider(tx, id, live);
+        let joining = mls::welcome::open(&provider, &invitation.welcome, &invitation.tree)?
+            .map_err(|_| Fault::Bug("a checked invitation does not open"))?;
+        let joined = joining.finish(&provider)?;
+        let mut state = self.state_record(tx, id, live, &joined)?;
+        state.since = invitation.at;
+        self.mls.insert((id, live), joined);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.record.invitation = None;
+        }
+        self.advance(tx, id, state)?;
+        if let Some(group) = self.groups.get(&id) {
+            group.save(tx, &id)?;
+            group.save_send(tx, &id)?;
+        }
+        self.emit(tx, Event::Joined { group: id })?;
+        self.replay(tx, id, invitation.at);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn decline_invitation(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+    ) -> Result<Answer, Stop> {
+        self.own()?;
+        if self.groups.get(&id).is_none_or(|g| g.record.invitation.is_none()) {
+            return Err(Stop::Command(CommandError::NoInvitation(id)));
+        }
+        self.groups.remove(&id);
+        tx.overlay.delete(key("group/", &[id.as_bytes()]));
+        tx.overlay.put(declined_key(id), Vec::new());
+        self.topics.clear();
+        Ok(Answer::Done)
+    }
+}
+
+fn parse_slot(plain: &[u8]) -> Option<pb::InvitationSlot> {
+    let (length, rest) = plain.split_first_chunk::<2>()?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    if plain.len() != SLOT_PLAIN_BYTES || rest[length.min(rest.len())..].iter().any(|b| *b != 0) {
+        return None;
+    }
+    pb::InvitationSlot::decode(rest.get(..length)?).ok()
+}
+
+fn shared_topic(content_key: &[u8; 32]) -> ContentTopic {
+    derive_topic(content_key, label::INVITATION_TOPIC, &[])
+}
+
+fn awaited_key(topic: &ContentTopic) -> Vec<u8> {
+    key("awaited/", &[topic.as_str().as_bytes()])
+}
+
+fn declined_key(id: GroupId) -> Vec<u8> {
+    key("declined/", &[id.as_bytes()])
+}

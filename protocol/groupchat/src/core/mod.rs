@@ -1,0 +1,316 @@
+//! The core itself: state, one atomic batch an input, and what falls due.
+//!
+//! Flow of one [`Core::handle`]: the input changes the state in memory and writes through an
+//! [`Overlay`]; what fell due by then is done in the same step; the overlay is committed as one
+//! batch; only then the outputs can be polled. A fault drops the overlay, and the state is read
+//! again from the store, so memory never runs ahead of it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`records`] | what is kept, under which keys |
+//! | [`topics`] | which content topic is whose |
+//! | [`outbox`] | publishing until it is confirmed |
+//! | [`commands`] | what people and programs ask |
+//! | [`inbound`] | what arrives on a group's topics |
+//! | [`commits`] | commits, own ones and others' |
+//! | [`invite`], [`join`] | both sides of an invitation |
+//! | [`gaps`] | missing messages |
+//! | [`register`], [`linking`] | the own account on the network |
+//! | [`fetch`] | answers of archives, downtime |
+//! | [`queries`] | what can be read |
+
+mod commands;
+mod commits;
+mod fetch;
+mod gaps;
+mod inbound;
+mod invite;
+mod join;
+mod linking;
+mod members;
+mod outbox;
+mod queries;
+pub(crate) mod records;
+mod register;
+mod state;
+mod topics;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use openmls::group::MlsGroup;
+use openmls_rust_crypto::RustCrypto;
+use waku_groupchat_waku::ContentTopic;
+
+use self::fetch::Fetching;
+use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, OutgoingRecord};
+use self::state::Group;
+use self::topics::Topics;
+use crate::account::{LinkAssembler, RecordAssembler};
+use crate::api::{
+    CommandError, CommandId, Config, Event, EventRecord, FetchId, Input, Output, PublishId,
+};
+use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, TIMESTAMP_JITTER, TIMESTAMP_STEP};
+use crate::mls::{CoreRng, MlsError, StateId};
+use crate::store::{Overlay, Store, StoreError};
+use crate::{AccountId, GroupId, Timestamp};
+
+/// The core hit a local fault: the disk, or a bug. Nothing of the input was done; the same input
+/// can be given again. Never caused by what others send.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// OpenMLS failed on our own state.
+    #[error("MLS on own state")]
+    Mls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The core's own records contradict each other.
+    #[error("records contradict each other: {0}")]
+    Bug(&'static str),
+}
+
+impl From<MlsError> for Fault {
+    fn from(error: MlsError) -> Self {
+        Self::Mls(Box::new(error))
+    }
+}
+
+/// The group chat of one installation.
+///
+/// Driven by [`Core::handle`] and [`Core::handle_timeout`]; what it wants done leaves by
+/// [`Core::poll_output`], to be drained after each of the two; [`Core::poll_timeout`] says when to
+/// call [`Core::handle_timeout`] next. It has no clock, no threads and no sockets.
+#[derive(Debug)]
+pub struct Core<S: Store> {
+    store: S,
+    inner: Inner,
+    outputs: VecDeque<Output>,
+}
+
+/// Everything but the store.
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    rng: CoreRng,
+    crypto: RustCrypto,
+    account: Option<AccountRecord>,
+    link: Option<LinkRecord>,
+    clock: ClockRecord,
+    groups: BTreeMap<GroupId, Group>,
+    outgoing: BTreeMap<u64, OutgoingRecord>,
+    intents: BTreeMap<(GroupId, AccountId), IntentRecord>,
+    awaited: BTreeMap<ContentTopic, AwaitedRecord>,
+    event_cursor: u64,
+    // not kept:
+    topics: Topics,
+    link_parts: Option<LinkAssembler>,
+    mls: BTreeMap<(GroupId, StateId), MlsGroup>,
+    in_flight: BTreeMap<PublishId, u64>,
+    fetches: BTreeMap<FetchId, Fetching>,
+    assemblers: BTreeMap<(AccountId, u64), RecordAssembler>,
+    ids: u64,
+    sequence: u64,
+    relay_peers: usize,
+    store_peers: usize,
+    catch_up_at: Timestamp,
+}
+
+/// One step: what is written, what is put out, and when.
+struct Tx<'a> {
+    overlay: &'a Overlay<'a>,
+    now: Timestamp,
+    outputs: Vec<Output>,
+}
+
+/// A refused command, or a fault.
+enum Stop {
+    Command(CommandError),
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for Stop {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl<S: Store> Core<S> {
+    /// Opens what the store holds; an empty store is an installation without an account.
+    ///
+    /// `seed` must be fresh randomness of the operating system at each opening; a simulation gives
+    /// its own. What was on its way when the process ended is published again.
+    pub fn open(store: S, config: Config, seed: [u8; 32], now: Timestamp) -> Result<Self, Fault> {
+        let mut inner = Inner::load(&store, config, CoreRng::new(seed))?;
+        inner.catch_up_at = now;
+        if inner.clock.caught_up == Timestamp::ZERO {
+            inner.clock.caught_up = now;
+        }
+        Ok(Self { store, inner, outputs: VecDeque::new() })
+    }
+
+    /// Takes one input, as one atomic and durable batch. On a fault nothing was done.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<(), Fault> {
+        match input {
+            Input::Command(id, command) => {
+                self.step(now, |inner, tx| {
+                    let answer = inner.command(tx, command)?;
+                    tx.outputs.push(Output::Answer(id, Ok(answer)));
+                    Ok(())
+                })
+                .or_else(|stop| self.stopped(id, stop))
+            }
+            other => self.run(now, |inner, tx| inner.input(tx, other)),
+        }
+    }
+
+    /// Does what fell due. To be called at or after [`Core::poll_timeout`]; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), Fault> {
+        self.run(now, |_, _| Ok(()))
+    }
+
+    /// When something falls due next. Changes after each handling.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.inner.next_due()
+    }
+
+    /// The next thing to do, if there is one.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The store, to look at. What is in it belongs to the core.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Ends the core and gives the store back.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    fn run(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Inner, &mut Tx<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.step(now, |inner, tx| Ok(work(inner, tx)?)).map_err(|stop| match stop {
+            Stop::Fault(fault) => fault,
+            Stop::Command(_) => Fault::Bug("a command error without a command"),
+        })
+    }
+
+    /// A refused command is an answer; it must leave no trace, so nothing of it was committed.
+    fn stopped(&mut self, id: CommandId, stop: Stop) -> Result<(), Fault> {
+        match stop {
+            Stop::Fault(fault) => Err(fault),
+            Stop::Command(error) => {
+                self.outputs.push_back(Output::Answer(id, Err(error)));
+                Ok(())
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Inner, &mut Tx<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let overlay = Overlay::new(&self.store);
+        let mut tx = Tx { overlay: &overlay, now, outputs: Vec::new() };
+        let done = work(&mut self.inner, &mut tx)
+            .and_then(|()| self.inner.run_due(&mut tx).map_err(Stop::Fault));
+        let outputs = tx.outputs;
+        let batch = overlay.into_batch();
+        let done = match done {
+            Ok(()) if batch.is_empty() => Ok(()),
+            Ok(()) => self.store.commit(batch).map_err(Stop::from),
+            Err(Stop::Command(error)) if batch.is_empty() => return Err(Stop::Command(error)),
+            Err(stop) => Err(stop),
+        };
+        match done {
+            Ok(()) => {
+                self.outputs.extend(outputs);
+                Ok(())
+            }
+            Err(stop) => {
+                self.inner.reload(&self.store)?;
+                Err(stop)
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn input(&mut self, tx: &mut Tx<'_>, input: Input) -> Result<(), Fault> {
+        match input {
+            Input::Message(message) => self.message(tx, &message),
+            Input::Published(id, result) => self.published(tx, id, result),
+            Input::Fetched(id, result) => self.fetched(tx, id, result),
+            Input::Connectivity { relay_peers, store_peers } => {
+                self.connectivity(tx, relay_peers, store_peers)
+            }
+            Input::Command(..) => Err(Fault::Bug("commands have a path of their own")),
+        }
+    }
+
+    /// Does everything that is due at `tx.now`.
+    fn run_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        self.registration_due(tx)?;
+        self.intents_due(tx)?;
+        self.gaps_due(tx)?;
+        self.catch_up_due(tx)?;
+        self.link_due(tx);
+        self.outgoing_due(tx)
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        [
+            self.next_registration(),
+            self.next_intent(),
+            self.next_gap(),
+            self.next_catch_up(),
+            self.link.as_ref().map(|l| l.expires),
+            self.next_outgoing(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn emit(&mut self, tx: &mut Tx<'_>, event: Event) -> Result<(), Fault> {
+        self.event_cursor += 1;
+        let record = EventRecord { cursor: self.event_cursor, at: tx.now, event };
+        let json = serde_json::to_vec(&record)
+            .map_err(|e| StoreError::new("encoding an event", e))?;
+        tx.overlay.put(records::key("event/", &[&record.cursor.to_be_bytes()]), json);
+        if let Some(old) = record.cursor.checked_sub(KEPT_EVENTS) {
+            tx.overlay.delete(records::key("event/", &[&old.to_be_bytes()]));
+        }
+        tx.outputs.push(Output::Event(record));
+        Ok(())
+    }
+
+    /// A Waku timestamp for now: jittered, then rounded.
+    fn waku_time(&self, now: Timestamp) -> Timestamp {
+        let jitter = self.rng.duration_below(TIMESTAMP_JITTER * 2);
+        let shifted = (now + jitter) - TIMESTAMP_JITTER;
+        let step = u64::try_from(TIMESTAMP_STEP.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::from_nanos((shifted.as_nanos() + step / 2) / step * step)
+    }
+
+    /// Exponential back-off with jitter: `base` doubled `failures` times, up to a bound, then a
+    /// uniform part of a quarter more.
+    fn backoff(&self, base: Duration, failures: u32) -> Duration {
+        let delay = base * 2u32.pow(failures.min(BACKOFF_DOUBLINGS));
+        delay + self.rng.duration_below(delay / 4)
+    }
+}

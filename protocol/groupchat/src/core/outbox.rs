@@ -1,0 +1,430 @@
+//! Publishing until it is confirmed.
+//!
+//! Everything that leaves stands in one queue on disk, in the order it was made. An entry is
+//! sealed anew, with a new timestamp and nonce, each time it is handed to the driver, so a retry
+//! shares no bytes with the first publish but carries the same MLS bytes. Once relay peers took
+//! it, store peers are asked, by time range alone, for the hashes they hold; an entry that is not
+//! among them goes out again, later each time.
+
+use waku_groupchat_waku::WakuMessage;
+
+use super::fetch::Fetching;
+use super::records::{
+    MessageRecord, OutgoingKind, OutgoingRecord, OutgoingState, Sending, key, read, write,
+};
+use super::topics::{group_key, group_topic, period};
+use super::{Fault, Inner, Tx};
+use crate::account::{RegistrationSecret, inbox_key, inbox_topic};
+use crate::api::{
+    Event, FetchResult, FetchSource, FetchWhat, Publish, PublishId, PublishKind, PublishResult,
+};
+use crate::kdf::{derive_key, derive_topic, label};
+use crate::limits::TIMESTAMP_JITTER;
+use crate::mls::StateId;
+use crate::seal::{SizeClass, seal_message};
+use crate::store::StoreError;
+use crate::{GroupId, InstallationId, MessageId, Timestamp};
+
+/// Publishes handed to the driver at a time.
+const IN_FLIGHT: usize = 32;
+/// An entry that peers took, and that no Store ever showed, is let go after this many publishes:
+/// where there is no Store, nothing can confirm it.
+const UNCONFIRMED_PUBLISHES: u32 = 8;
+
+impl Inner {
+    /// Puts something into the queue.
+    pub(super) fn enqueue(
+        &mut self,
+        tx: &Tx<'_>,
+        kind: OutgoingKind,
+        content: Vec<u8>,
+        due: Timestamp,
+    ) -> Result<u64, Fault> {
+        // never one that an answer of the driver may still name
+        let sequence = self.outgoing.last_key_value().map_or(0, |(k, _)| k + 1).max(self.sequence);
+        self.sequence = sequence + 1;
+        let record = OutgoingRecord {
+            kind,
+            content,
+            state: OutgoingState::Waiting,
+            due,
+            attempts: 0,
+            failures: 0,
+            sent: Vec::new(),
+        };
+        write(tx.overlay, out_key(sequence), &record)?;
+        self.outgoing.insert(sequence, record);
+        Ok(sequence)
+    }
+
+    pub(super) fn next_outgoing(&self) -> Option<Timestamp> {
+        let confirming = self.confirming();
+        self.outgoing
+            .iter()
+            .filter(|(sequence, o)| match o.state {
+                OutgoingState::Waiting => {
+                    self.in_flight.len() < IN_FLIGHT && !self.is_in_flight(**sequence)
+                }
+                OutgoingState::Published => !confirming,
+            })
+            .map(|(_, o)| o.due)
+            .min()
+    }
+
+    fn is_in_flight(&self, sequence: u64) -> bool {
+        self.in_flight.values().any(|s| *s == sequence)
+    }
+
+    fn confirming(&self) -> bool {
+        self.fetches.values().any(|f| matches!(f, Fetching::Confirm { .. }))
+    }
+
+    /// Hands out what is due, in order, and asks for what should be in a Store by now.
+    pub(super) fn outgoing_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let due: Vec<u64> = self
+            .outgoing
+            .iter()
+            .filter(|(sequence, o)| {
+                o.state == OutgoingState::Waiting
+                    && o.due <= tx.now
+                    && !self.is_in_flight(**sequence)
+            })
+            .map(|(sequence, _)| *sequence)
+            .take(IN_FLIGHT.saturating_sub(self.in_flight.len()))
+            .collect();
+        for sequence in due {
+            self.hand_out(tx, sequence)?;
+        }
+        if !self.confirming() {
+            self.confirm_due(tx);
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
+        let timestamp = self.waku_time(tx.now);
+        let id = PublishId(self.next_id());
+        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        let Some(message) = self.sealed(&record, timestamp)? else {
+            // the state it belongs to is gone: nobody could read it
+            tx.overlay.delete(out_key(sequence));
+            return Ok(());
+        };
+        let hash = message.hash(&self.config.pubsub_topic);
+        let stamped = Timestamp::from_waku(message.timestamp.unwrap_or_default());
+        if let OutgoingKind::Registration { period } = record.kind
+            && Self::is_stale(stamped, tx.now)
+        {
+            tx.overlay.delete(out_key(sequence));
+            return self.register_again(tx, period);
+        }
+        let kind = publish_kind(&record);
+        record.attempts += 1;
+        record.sent.push((hash, stamped));
+        write(tx.overlay, out_key(sequence), &record)?;
+        if let OutgoingKind::Message { id, .. } = record.kind
+            && record.attempts == 1
+        {
+            self.set_message(tx, id, |m| m.waku_hash = hash)?;
+        }
+        self.outgoing.insert(sequence, record);
+        self.in_flight.insert(id, sequence);
+        tx.outputs.push(crate::api::Output::Publish(Publish { id, kind, hash, message }));
+        Ok(())
+    }
+
+    fn sealed(
+        &self,
+        record: &OutgoingRecord,
+        timestamp: Timestamp,
+    ) -> Result<Option<WakuMessage>, Fault> {
+        let (key, topic, class) = match &record.kind {
+            OutgoingKind::Message { id: MessageId { group, .. }, state }
+            | OutgoingKind::Commit { group, state } => {
+                let Some((wire, length)) = self.wire_of(group, state) else { return Ok(None) };
+                let period = period(timestamp, std::time::Duration::from_secs(length));
+                let class = SizeClass::fitting(record.content.len());
+                (group_key(&wire, period), group_topic(&wire, period), class)
+            }
+            OutgoingKind::InvitationShared { content_key, .. } => (
+                derive_key(&content_key.0, label::INVITATION_KEY, &[]),
+                derive_topic(&content_key.0, label::INVITATION_TOPIC, &[]),
+                SizeClass::fitting(record.content.len()),
+            ),
+            OutgoingKind::InvitationEnvelope { registration_secret, .. } => {
+                let period = period(timestamp, self.config.registration_period);
+                let secret = RegistrationSecret::from_bytes(registration_secret.0);
+                (
+                    inbox_key(&secret, period),
+                    inbox_topic(&secret, period),
+                    Some(super::invite::ENVELOPE_CLASS),
+                )
+            }
+            OutgoingKind::Registration { .. } | OutgoingKind::Link => {
+                return WakuMessage::decode(&record.content)
+                    .map(Some)
+                    .map_err(|_| Fault::Bug("a queued message that does not decode"));
+            }
+        };
+        let class = class.ok_or(Fault::Bug("a queue entry over the largest class"))?;
+        let mut rng = self.rng.clone();
+        seal_message(&key, topic, timestamp, &record.content, class, &mut rng)
+            .map(Some)
+            .map_err(|_| Fault::Bug("a queue entry that cannot be sealed"))
+    }
+
+    /// The wire secret of a kept state, and the group's period in seconds.
+    fn wire_of(&self, group: &GroupId, state: &StateId) -> Option<([u8; 32], u64)> {
+        let record = &self.groups.get(group)?.record;
+        let found = record.states.iter().find(|s| s.live == *state)?;
+        Some((found.wire.0, record.period))
+    }
+
+    /// What became of a publish.
+    pub(super) fn published(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: PublishId,
+        result: PublishResult,
+    ) -> Result<(), Fault> {
+        let Some(sequence) = self.in_flight.remove(&id) else { return Ok(()) };
+        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        match result {
+            PublishResult::Failed { .. } => {
+                let delay = self.backoff(self.config.publish_retry / 8, record.failures);
+                record.failures += 1;
+                record.due = tx.now + delay;
+                // what nobody took was not published
+                record.sent.pop();
+                record.attempts -= 1;
+            }
+            PublishResult::Published { peers } => {
+                let delay = self.backoff(self.config.publish_retry, record.attempts - 1);
+                record.state = OutgoingState::Published;
+                record.failures = 0;
+                record.due = tx.now + delay;
+                self.taken(tx, sequence, &record, peers)?;
+                if matches!(record.kind, OutgoingKind::Link) {
+                    // one try: the person who links sees that nothing follows
+                    tx.overlay.delete(out_key(sequence));
+                    return Ok(());
+                }
+            }
+        }
+        write(tx.overlay, out_key(sequence), &record)?;
+        self.outgoing.insert(sequence, record);
+        Ok(())
+    }
+
+    /// What follows from the first peers having taken an entry.
+    fn taken(
+        &mut self,
+        tx: &mut Tx<'_>,
+        sequence: u64,
+        record: &OutgoingRecord,
+        peers: usize,
+    ) -> Result<(), Fault> {
+        match &record.kind {
+            OutgoingKind::Message { id, .. } => {
+                let further = |state| matches!(state, Some(Sending::Queued) | None);
+                let peers = u32::try_from(peers).unwrap_or(u32::MAX);
+                self.move_on(tx, *id, Sending::Published(peers), further)
+            }
+            OutgoingKind::Commit { group, .. } => self.commit_published(tx, *group, sequence),
+            OutgoingKind::Registration { period } => self.registered(tx, *period),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks store peers which of the due entries they hold.
+    fn confirm_due(&mut self, tx: &mut Tx<'_>) {
+        let due: Vec<u64> = self
+            .outgoing
+            .iter()
+            .filter(|(_, o)| o.state == OutgoingState::Published && o.due <= tx.now)
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        let times = || due.iter().flat_map(|s| &self.outgoing[s].sent).map(|(_, time)| *time);
+        let (Some(from), Some(to)) = (times().min(), times().max()) else { return };
+        self.fetch(
+            tx,
+            Fetching::Confirm { entries: due },
+            FetchSource::StorePeers,
+            FetchWhat::Hashes,
+            from,
+            to + TIMESTAMP_JITTER,
+        );
+    }
+
+    /// What store peers hold of the entries that were asked for.
+    pub(super) fn confirmed(
+        &mut self,
+        tx: &mut Tx<'_>,
+        entries: &[u64],
+        result: &FetchResult,
+    ) -> Result<(), Fault> {
+        for &sequence in entries {
+            let Some(record) = self.outgoing.get(&sequence) else { continue };
+            let stored = record.sent.iter().any(|(hash, _)| result.hashes.contains(hash));
+            if stored {
+                self.stored(tx, sequence)?;
+            } else {
+                self.not_stored(tx, sequence, result.complete())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
+        let Some(record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        tx.overlay.delete(out_key(sequence));
+        match record.kind {
+            OutgoingKind::Message { id, .. } => {
+                let further = |state| !matches!(state, Some(Sending::Acknowledged));
+                self.move_on(tx, id, Sending::Stored, further)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn not_stored(&mut self, tx: &Tx<'_>, sequence: u64, answered: bool) -> Result<(), Fault> {
+        let base = self.config.publish_retry;
+        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        if answered || record.failures >= 2 {
+            // a Store answered without it, or none answers at all: once more
+            let enough = record.attempts >= UNCONFIRMED_PUBLISHES || self.is_acknowledged(&record);
+            if enough && !answered {
+                tx.overlay.delete(out_key(sequence));
+                return Ok(());
+            }
+            if let OutgoingKind::Registration { period } = record.kind {
+                tx.overlay.delete(out_key(sequence));
+                return if answered { self.register_again(tx, period) } else { Ok(()) };
+            }
+            record.state = OutgoingState::Waiting;
+            record.failures = 0;
+            record.due = tx.now;
+        } else {
+            record.due = tx.now + self.backoff(base, record.failures);
+            record.failures += 1;
+        }
+        write(tx.overlay, out_key(sequence), &record)?;
+        self.outgoing.insert(sequence, record);
+        Ok(())
+    }
+
+    /// A member of another account holds all own messages of a group up to this number. They stay
+    /// in the queue: others find what they miss in a Store, so that has to have it.
+    pub(super) fn acknowledged(
+        &mut self,
+        tx: &mut Tx<'_>,
+        group: GroupId,
+        upto: u64,
+    ) -> Result<(), Fault> {
+        let Some(own) = self.account.as_ref().map(|a| a.installation) else { return Ok(()) };
+        let Some(g) = self.groups.get_mut(&group) else { return Ok(()) };
+        let upto = upto.min(g.send.number);
+        let known = g.send.acknowledged;
+        if upto <= known {
+            return Ok(());
+        }
+        g.send.acknowledged = upto;
+        g.save_send(tx, &group)?;
+        for number in known + 1..=upto {
+            let id = MessageId { group, installation: own, number };
+            self.move_on(tx, id, Sending::Acknowledged, |_| true)?;
+        }
+        Ok(())
+    }
+
+    /// New peers: what waits for a retry need not wait longer.
+    pub(super) fn hurry_outgoing(&mut self, tx: &Tx<'_>) {
+        for record in self.outgoing.values_mut() {
+            if record.failures > 0 {
+                record.due = record.due.min(tx.now);
+            }
+        }
+    }
+
+    fn is_acknowledged(&self, record: &OutgoingRecord) -> bool {
+        match record.kind {
+            OutgoingKind::Message { id, .. } => self
+                .groups
+                .get(&id.group)
+                .is_some_and(|group| id.number <= group.send.acknowledged),
+            _ => false,
+        }
+    }
+
+    fn move_on(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: MessageId,
+        state: Sending,
+        further: impl Fn(Option<Sending>) -> bool,
+    ) -> Result<(), Fault> {
+        let mut moved = false;
+        self.set_message(tx, id, |m| {
+            if further(m.sending) {
+                m.sending = Some(state);
+                moved = true;
+            }
+        })?;
+        if moved { self.emit(tx, Event::MessageState { id, state: state.into() }) } else { Ok(()) }
+    }
+
+    fn set_message(
+        &self,
+        tx: &Tx<'_>,
+        id: MessageId,
+        change: impl FnOnce(&mut MessageRecord),
+    ) -> Result<(), StoreError> {
+        let Some(at) = message_key(tx, id)? else { return Ok(()) };
+        let Some(mut message) = read::<MessageRecord>(tx.overlay, &at)? else { return Ok(()) };
+        change(&mut message);
+        write(tx.overlay, at, &message)
+    }
+
+    /// How many messages of a group wait to be taken.
+    pub(super) fn waiting_messages(&self, group: GroupId) -> usize {
+        self.outgoing
+            .values()
+            .filter(|o| {
+                o.state == OutgoingState::Waiting
+                    && matches!(o.kind, OutgoingKind::Message { id, .. } if id.group == group)
+            })
+            .count()
+    }
+}
+
+/// The key of a message's record, by its name.
+pub(super) fn message_key(tx: &Tx<'_>, id: MessageId) -> Result<Option<Vec<u8>>, StoreError> {
+    let time = tx.overlay.get(&place_key(id.group, &id.installation, id.number))?;
+    Ok(time.map(|time| {
+        key(
+            "message/",
+            &[id.group.as_bytes(), &time, id.installation.as_bytes(), &id.number.to_be_bytes()],
+        )
+    }))
+}
+
+/// Where the time of a message is kept, under its name.
+pub(super) fn place_key(group: GroupId, installation: &InstallationId, number: u64) -> Vec<u8> {
+    key("place/", &[group.as_bytes(), installation.as_bytes(), &number.to_be_bytes()])
+}
+
+fn out_key(sequence: u64) -> Vec<u8> {
+    key("out/", &[&sequence.to_be_bytes()])
+}
+
+fn publish_kind(record: &OutgoingRecord) -> PublishKind {
+    match record.kind {
+        OutgoingKind::Message { id, .. } if record.attempts == 0 => PublishKind::Message(id),
+        OutgoingKind::Message { id, .. } => PublishKind::Retry(id),
+        OutgoingKind::Commit { group, .. } => PublishKind::Commit(group),
+        OutgoingKind::InvitationShared { group, .. } => PublishKind::InvitationShared(group),
+        OutgoingKind::InvitationEnvelope { group, .. } => PublishKind::InvitationEnvelope(group),
+        OutgoingKind::Registration { .. } => PublishKind::Registration,
+        OutgoingKind::Link => PublishKind::Link,
+    }
+}

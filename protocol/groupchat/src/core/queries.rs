@@ -1,0 +1,199 @@
+//! What can be read. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use super::records::{self, MessageRecord, key};
+use super::state::Group;
+use super::{Core, Fault, Inner};
+use crate::account::Log;
+use crate::api::EventRecord;
+use crate::api::views::{
+    AccountView, GapView, GroupState, GroupView, InstallationView, InvitationView, MemberView,
+    MessageView,
+};
+use crate::group::message::SignedCore;
+use crate::store::{Store, StoreError};
+use crate::{AccountId, GroupId, InstallationId, MessageId};
+
+impl<S: Store> Core<S> {
+    /// The own account, once there is one.
+    pub fn account(&self) -> Result<Option<AccountView>, Fault> {
+        let Some(account) = &self.inner.account else { return Ok(None) };
+        Ok(Some(AccountView {
+            account: account.account,
+            installation: account.installation,
+            card: account.card().to_string(),
+            registered_day: account.registered,
+        }))
+    }
+
+    /// The own account's live installations.
+    pub fn installations(&self) -> Result<Vec<InstallationView>, Fault> {
+        let Some(account) = &self.inner.account else { return Ok(Vec::new()) };
+        let log = self.inner.own_log()?;
+        Ok(log
+            .live()
+            .into_iter()
+            .map(|(installation, info)| InstallationView {
+                installation,
+                added_at: info.added_at,
+                added_by: info.added_by,
+                this: installation == account.installation,
+            })
+            .collect())
+    }
+
+    /// All groups, those one is invited to among them.
+    pub fn groups(&self) -> Result<Vec<GroupView>, Fault> {
+        Ok(self.inner.groups.iter().map(|(id, group)| group_view(*id, group)).collect())
+    }
+
+    /// One group.
+    pub fn group(&self, id: GroupId) -> Result<Option<GroupView>, Fault> {
+        Ok(self.inner.groups.get(&id).map(|group| group_view(id, group)))
+    }
+
+    /// The accounts of a group; `None` for an unknown one.
+    pub fn members(&self, id: GroupId) -> Result<Option<Vec<MemberView>>, Fault> {
+        let Some(group) = self.inner.groups.get(&id) else { return Ok(None) };
+        let mut accounts: BTreeMap<AccountId, Vec<InstallationId>> = BTreeMap::new();
+        for &(installation, account) in &group.record.members {
+            accounts.entry(account).or_default().push(installation);
+        }
+        let members = accounts
+            .into_iter()
+            .map(|(account, installations)| MemberView { account, installations })
+            .collect();
+        Ok(Some(members))
+    }
+
+    /// Messages of a group in causal order, from position `after` on (0-based; `None`: from the
+    /// first), at most `limit`; `None` for an unknown group. A message that comes late takes its
+    /// causal place, so positions of later ones move.
+    pub fn messages(
+        &self,
+        id: GroupId,
+        after: Option<usize>,
+        limit: usize,
+    ) -> Result<Option<Vec<MessageView>>, Fault> {
+        if !self.inner.groups.contains_key(&id) {
+            return Ok(None);
+        }
+        let all = self.store.scan(&key("message/", &[id.as_bytes()]))?;
+        let views = all
+            .into_iter()
+            .skip(after.unwrap_or(0))
+            .take(limit)
+            .map(|(_, value)| message_view(&value))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(views))
+    }
+
+    /// One message.
+    pub fn message(&self, id: MessageId) -> Result<Option<MessageView>, Fault> {
+        let place = key(
+            "place/",
+            &[id.group.as_bytes(), id.installation.as_bytes(), &id.number.to_be_bytes()],
+        );
+        let Some(time) = self.store.get(&place)? else { return Ok(None) };
+        let at = key(
+            "message/",
+            &[id.group.as_bytes(), &time, id.installation.as_bytes(), &id.number.to_be_bytes()],
+        );
+        let Some(value) = self.store.get(&at)? else { return Ok(None) };
+        message_view(&value).map(Some)
+    }
+
+    /// Reported gaps, of one group or of all, whatever became of them.
+    pub fn gaps(&self, id: Option<GroupId>) -> Result<Vec<GapView>, Fault> {
+        Ok(self
+            .inner
+            .groups
+            .iter()
+            .filter(|(group, _)| id.is_none_or(|id| id == **group))
+            .flat_map(|(group, g)| {
+                g.gaps.iter().filter_map(|(&(i, n), gap)| gap.view(*group, i, n))
+            })
+            .collect())
+    }
+
+    /// Invitations that wait for an answer.
+    pub fn invitations(&self) -> Result<Vec<InvitationView>, Fault> {
+        Ok(self
+            .inner
+            .groups
+            .iter()
+            .filter_map(|(id, group)| {
+                group.record.invitation.as_ref().map(|invitation| InvitationView {
+                    group: *id,
+                    name: group.record.name.clone(),
+                    description: group.record.description.clone(),
+                    from: invitation.from,
+                })
+            })
+            .collect())
+    }
+
+    /// Kept events with a cursor above `cursor`, in order, at most `limit`. Those older than
+    /// [`crate::limits::KEPT_EVENTS`] are gone.
+    pub fn events_after(&self, cursor: u64, limit: usize) -> Result<Vec<EventRecord>, Fault> {
+        let newest = self.inner.event_cursor;
+        let mut events = Vec::new();
+        for cursor in cursor.max(newest.saturating_sub(crate::limits::KEPT_EVENTS)) + 1..=newest {
+            if events.len() >= limit {
+                break;
+            }
+            if let Some(json) = self.store.get(&key("event/", &[&cursor.to_be_bytes()]))? {
+                let event = serde_json::from_slice(&json)
+                    .map_err(|e| StoreError::new("decoding an event", e))?;
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+}
+
+impl Inner {
+    /// The own account's log.
+    pub(super) fn own_log(&self) -> Result<Log, Fault> {
+        let account = self.account.as_ref().ok_or(Fault::Bug("a log without an account"))?;
+        Log::from_entries(account.account, &account.log)
+            .map_err(|_| Fault::Bug("the own account log does not hold"))
+    }
+}
+
+fn group_view(id: GroupId, group: &Group) -> GroupView {
+    let record = &group.record;
+    let mut accounts: Vec<AccountId> = record.members.iter().map(|&(_, a)| a).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    GroupView {
+        group: id,
+        name: record.name.clone(),
+        description: record.description.clone(),
+        state: if record.invitation.is_some() { GroupState::Invited } else { GroupState::Joined },
+        epoch: group.tip().map_or(record.joined, |s| s.epoch),
+        accounts: accounts.len(),
+        installations: record.members.len(),
+        creator: record.creator,
+    }
+}
+
+fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
+    let record: MessageRecord = records::decode(value)?;
+    let core = SignedCore::from_parts(record.core, &record.signature)
+        .and_then(|signed| signed.decode())
+        .ok_or(Fault::Bug("a stored message that does not parse"))?;
+    Ok(MessageView {
+        id: MessageId {
+            group: core.group,
+            installation: core.installation,
+            number: core.number,
+        },
+        account: record.account,
+        text: core.text,
+        time: core.time,
+        waku_hash: record.waku_hash.to_string(),
+        sending: record.sending.map(Into::into),
+    })
+}

@@ -1,0 +1,402 @@
+//! What the core keeps in the store, and under which keys.
+//!
+//! | key | value |
+//! |---|---|
+//! | `account` | [`AccountRecord`] |
+//! | `link` | [`LinkRecord`] |
+//! | `clock` | [`ClockRecord`] |
+//! | `group/` group | [`GroupRecord`] |
+//! | `send/` group | [`SendRecord`] |
+//! | `sender/` group installation | [`SenderRecord`] |
+//! | `gap/` group installation number | [`GapRecord`] |
+//! | `message/` group time installation number | [`MessageRecord`] |
+//! | `place/` group installation number | the time in the message's key |
+//! | `seen/` group, 16 bytes of the hash of MLS bytes | when they came |
+//! | `out/` sequence | [`OutgoingRecord`] |
+//! | `intent/` group account | [`IntentRecord`] |
+//! | `awaited/` topic | [`AwaitedRecord`] |
+//! | `declined/` group | nothing |
+//! | `event/` cursor | JSON of an [`crate::api::EventRecord`] |
+//! | `mls/` … | OpenMLS ([`crate::mls`]) |
+//!
+//! Values are postcard, but for events. Numbers in keys are big-endian, so that scans ascend.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use waku_groupchat_waku::MessageHash;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::account::{Card, InstallationKey, RecoverySecret, RegistrationSecret};
+use crate::api::views::{GapState, SendState, TryView};
+use crate::group::frontier::Said;
+use crate::group::tracker::Tracker;
+use crate::mls::StateId;
+use crate::store::{Overlay, StoreError};
+use crate::{AccountId, CoreHash, GroupId, InstallationId, MessageId, Timestamp};
+
+/// 32 secret bytes: wiped when dropped, never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Secret32(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for Secret32 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret32(..)")
+    }
+}
+
+/// The own account, as this installation is part of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AccountRecord {
+    pub(crate) account: AccountId,
+    pub(crate) installation: InstallationId,
+    pub(crate) installation_key: Secret32,
+    pub(crate) registration_secret: Secret32,
+    pub(crate) recovery_secret: Secret32,
+    /// HPKE public key that the phrase opens.
+    pub(crate) recovery_key: [u8; 32],
+    /// Encoded log entries.
+    pub(crate) log: Vec<Vec<u8>>,
+    /// The newest key package of each live installation that is known here.
+    pub(crate) key_packages: Vec<(InstallationId, Vec<u8>)>,
+    /// Whether this installation publishes the account's records: the one that created it.
+    pub(crate) publishes: bool,
+    /// When the next record leaves.
+    pub(crate) register_at: Timestamp,
+    /// The newest period whose record the network took.
+    pub(crate) registered: Option<u64>,
+}
+
+impl AccountRecord {
+    pub(crate) fn registration(&self) -> RegistrationSecret {
+        RegistrationSecret::from_bytes(self.registration_secret.0)
+    }
+
+    pub(crate) fn card(&self) -> Card {
+        Card {
+            account: self.account,
+            registration: self.registration(),
+            recovery: RecoverySecret::from_bytes(self.recovery_secret.0),
+        }
+    }
+
+    pub(crate) fn key(&self) -> InstallationKey {
+        InstallationKey::from_bytes(&self.installation_key.0)
+    }
+}
+
+/// How far the filling of downtime got.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ClockRecord {
+    /// Everything up to here was asked of a Store.
+    pub(crate) caught_up: Timestamp,
+}
+
+/// A linking that is under way, on either side.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct LinkRecord {
+    /// The request's text. It holds a secret.
+    pub(crate) request: String,
+    /// The key of the installation that asked, on its side.
+    pub(crate) own_key: Option<Secret32>,
+    /// Its first key package.
+    pub(crate) package: Option<Vec<u8>>,
+    /// Bytes of the steps so far.
+    pub(crate) offer: Option<Vec<u8>>,
+    pub(crate) answer: Option<Vec<u8>>,
+    /// Forgotten after this.
+    pub(crate) expires: Timestamp,
+}
+
+impl std::fmt::Debug for LinkRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkRecord(until {})", self.expires)
+    }
+}
+
+/// One state of a group: what it takes to find and open its messages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StateRecord {
+    /// The namespace that OpenMLS works on.
+    pub(crate) live: StateId,
+    /// The same as the state began, for messages that come very late.
+    pub(crate) base: StateId,
+    pub(crate) epoch: u64,
+    /// Exported: topics and seals are derived from it.
+    pub(crate) wire: Secret32,
+    pub(crate) since: Timestamp,
+}
+
+/// A group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) creator: InstallationId,
+    /// Topic period in seconds.
+    pub(crate) period: u64,
+    /// Kept states, oldest first; the last one is the tip. Empty while invited.
+    pub(crate) states: Vec<StateRecord>,
+    /// Epoch at which this installation joined.
+    pub(crate) joined: u64,
+    /// Account log entries attached on the path.
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) members: Vec<(InstallationId, AccountId)>,
+    /// Numbers that lie before the join.
+    pub(crate) baselines: Vec<(InstallationId, u64)>,
+    /// An own commit that is not published yet.
+    pub(crate) pending: Option<PendingCommit>,
+    /// While invited: what joining needs.
+    pub(crate) invitation: Option<InvitationRecord>,
+}
+
+/// An own commit on its way: published before it is applied.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PendingCommit {
+    /// The state after it, ready in the store.
+    pub(crate) next: StateRecord,
+    /// The queue entry that carries it.
+    pub(crate) outgoing: u64,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) members: Vec<(InstallationId, AccountId)>,
+    /// Sent once it is applied.
+    pub(crate) invitations: Option<PendingInvitations>,
+}
+
+/// What goes out once the commit that adds the accounts is applied.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PendingInvitations {
+    pub(crate) content_key: Secret32,
+    pub(crate) shared: Vec<u8>,
+    pub(crate) envelopes: Vec<PendingEnvelope>,
+}
+
+/// One account's envelope.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PendingEnvelope {
+    pub(crate) account: AccountId,
+    pub(crate) registration_secret: Secret32,
+    /// Key package and EncryptedGroupSecrets of each of its installations.
+    pub(crate) slots: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What an invited installation holds until it answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InvitationRecord {
+    pub(crate) from: AccountId,
+    pub(crate) welcome: Vec<u8>,
+    pub(crate) tree: Vec<u8>,
+    /// When the shared part was made: nothing of the state that it leads to is older.
+    pub(crate) at: Timestamp,
+}
+
+/// The shared part of an invitation whose envelope came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AwaitedRecord {
+    pub(crate) content_key: Secret32,
+    /// Own EncryptedGroupSecrets of the Welcome.
+    pub(crate) group_secrets: Vec<u8>,
+    /// When the shared part was made.
+    pub(crate) at: Timestamp,
+    /// When the envelope came.
+    pub(crate) came: Timestamp,
+}
+
+/// The own side of a group's numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SendRecord {
+    /// The last number given; 0 before the first.
+    pub(crate) number: u64,
+    pub(crate) previous: Option<(CoreHash, u64)>,
+    /// Another account holds everything up to this number.
+    pub(crate) acknowledged: u64,
+    pub(crate) said: Said,
+    /// The highest precise time read or written here.
+    pub(crate) time: Timestamp,
+}
+
+/// Another sender of a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SenderRecord {
+    pub(crate) account: AccountId,
+    pub(crate) tracker: Tracker,
+    /// Precise time of the newest message read.
+    pub(crate) last_time: Timestamp,
+}
+
+/// How a gap is known, and at which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum GapEvidence {
+    Proven { by_number: u64 },
+    Claimed { by: InstallationId, at: Timestamp },
+}
+
+/// A number that is known to exist and was not here when it was noticed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GapRecord {
+    pub(crate) account: AccountId,
+    pub(crate) evidence: GapEvidence,
+    pub(crate) noticed: Timestamp,
+    /// Its Waku timestamp is not before this.
+    pub(crate) from: Timestamp,
+    /// `None` during the grace: noticed, not reported.
+    pub(crate) state: Option<GapState>,
+    /// When something is to be done; `None` once there is nothing more to do.
+    pub(crate) due: Option<Timestamp>,
+    /// How often archives answered.
+    pub(crate) answered: u32,
+    /// How often archives were asked.
+    pub(crate) asked: u32,
+    pub(crate) tried: Vec<TryView>,
+}
+
+/// [`SendState`] at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Sending {
+    Queued,
+    Published(u32),
+    Stored,
+    Acknowledged,
+}
+
+impl From<Sending> for SendState {
+    fn from(sending: Sending) -> Self {
+        match sending {
+            Sending::Queued => Self::Queued,
+            Sending::Published(peers) => Self::Published { peers: peers as usize },
+            Sending::Stored => Self::Stored,
+            Sending::Acknowledged => Self::Acknowledged,
+        }
+    }
+}
+
+/// A message that can be read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MessageRecord {
+    pub(crate) account: AccountId,
+    pub(crate) core: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) waku_hash: MessageHash,
+    pub(crate) sending: Option<Sending>,
+}
+
+/// What kind of thing waits to be published, and how to seal it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum OutgoingKind {
+    Message { id: MessageId, state: StateId },
+    Commit { group: GroupId, state: StateId },
+    InvitationShared { group: GroupId, content_key: Secret32 },
+    InvitationEnvelope { group: GroupId, account: AccountId, registration_secret: Secret32 },
+    /// Sealed when it was made: topic and key belong to one period and part.
+    Registration { period: u64 },
+    Link,
+}
+
+/// How far a queue entry got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OutgoingState {
+    /// Nobody took it yet.
+    Waiting,
+    /// Relay peers took it; a Store is asked for it when it is due.
+    Published,
+}
+
+/// Something to publish until it is confirmed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OutgoingRecord {
+    pub(crate) kind: OutgoingKind,
+    /// What is sealed; for what is sealed already, the encoded Waku message.
+    pub(crate) content: Vec<u8>,
+    pub(crate) state: OutgoingState,
+    pub(crate) due: Timestamp,
+    /// How often it was handed to the driver.
+    pub(crate) attempts: u32,
+    /// How often in a row it failed or was not found.
+    pub(crate) failures: u32,
+    /// Hashes and Waku timestamps of what was handed out.
+    pub(crate) sent: Vec<(MessageHash, Timestamp)>,
+}
+
+/// An account that somebody here wants in a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct IntentRecord {
+    pub(crate) card: CardRecord,
+    pub(crate) since: Timestamp,
+    /// When archives are asked again for its record.
+    pub(crate) due: Timestamp,
+    pub(crate) asked: u32,
+    /// Its log entries and key packages, once found.
+    pub(crate) found: Option<FoundAccount>,
+}
+
+/// A contact card at rest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CardRecord {
+    pub(crate) account: AccountId,
+    pub(crate) registration_secret: Secret32,
+    pub(crate) recovery_secret: Secret32,
+}
+
+impl CardRecord {
+    pub(crate) fn card(&self) -> Card {
+        Card {
+            account: self.account,
+            registration: RegistrationSecret::from_bytes(self.registration_secret.0),
+            recovery: RecoverySecret::from_bytes(self.recovery_secret.0),
+        }
+    }
+}
+
+impl From<&Card> for CardRecord {
+    fn from(card: &Card) -> Self {
+        Self {
+            account: card.account,
+            registration_secret: Secret32(*card.registration.as_bytes()),
+            recovery_secret: Secret32(*card.recovery.as_bytes()),
+        }
+    }
+}
+
+/// What a registration record gave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FoundAccount {
+    /// The registration period of the record: the newest one counts.
+    pub(crate) period: u64,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) key_packages: Vec<(InstallationId, Vec<u8>)>,
+}
+
+/// A key: a prefix and fixed-size parts.
+pub(crate) fn key(prefix: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(prefix.len() + 80);
+    key.extend_from_slice(prefix.as_bytes());
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// Reads a value; one that does not decode is a fault of the store, never of input.
+pub(crate) fn read<T: DeserializeOwned>(
+    overlay: &Overlay<'_>,
+    key: &[u8],
+) -> Result<Option<T>, StoreError> {
+    overlay.get(key)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// Writes a value.
+pub(crate) fn write<T: Serialize>(
+    overlay: &Overlay<'_>,
+    key: Vec<u8>,
+    value: &T,
+) -> Result<(), StoreError> {
+    let bytes = postcard::to_stdvec(value)
+        .map_err(|e| StoreError::new("encoding a record of the core", e))?;
+    overlay.put(key, bytes);
+    Ok(())
+}
+
+/// Decodes a value.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(bytes).map_err(|e| StoreError::new("decoding a record of the core", e))
+}

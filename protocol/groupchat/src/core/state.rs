@@ -1,0 +1,302 @@
+//! The state in memory: a mirror of the records in the store.
+
+use std::collections::BTreeMap;
+
+use openmls::group::MlsGroup;
+use openmls_rust_crypto::RustCrypto;
+use waku_groupchat_waku::ContentTopic;
+
+use super::records::{
+    self, GapRecord, GroupRecord, IntentRecord, SendRecord, SenderRecord, StateRecord, key, read,
+};
+use super::gaps::AWAITED;
+use super::topics::Topics;
+use super::{Fault, Inner, Tx};
+use crate::api::Config;
+use crate::group::frontier;
+use crate::limits::{KEPT_STATE_AGE, KEPT_STATES};
+use crate::mls::{self, CoreRng, MlsError, Provider, StateId};
+use crate::store::{Overlay, Store, StoreError};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// A group with all that is counted in it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) record: GroupRecord,
+    pub(super) send: SendRecord,
+    pub(super) senders: BTreeMap<InstallationId, SenderRecord>,
+    pub(super) gaps: BTreeMap<(InstallationId, u64), GapRecord>,
+    /// Installations by their short names in frontiers; `None` where two share one.
+    shorts: BTreeMap<u64, Option<InstallationId>>,
+}
+
+impl Group {
+    pub(super) fn new(record: GroupRecord) -> Self {
+        let mut group = Self {
+            record,
+            send: SendRecord::default(),
+            senders: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            shorts: BTreeMap::new(),
+        };
+        group.index_members();
+        group
+    }
+
+    /// To be called after the members changed.
+    pub(super) fn index_members(&mut self) {
+        self.shorts.clear();
+        for (installation, _) in &self.record.members {
+            self.shorts
+                .entry(frontier::short(installation))
+                .and_modify(|slot| *slot = None)
+                .or_insert(Some(*installation));
+        }
+    }
+
+    pub(super) fn by_short(&self, short: u64) -> Option<InstallationId> {
+        self.shorts.get(&short).copied().flatten()
+    }
+
+    pub(super) fn tip(&self) -> Option<&StateRecord> {
+        self.record.states.last()
+    }
+
+    pub(super) fn account_of(&self, installation: &InstallationId) -> Option<AccountId> {
+        self.record.members.iter().find(|(i, _)| i == installation).map(|&(_, account)| account)
+    }
+
+    /// The record of a sender, made when it is first heard of.
+    pub(super) fn sender(
+        &mut self,
+        installation: InstallationId,
+        account: AccountId,
+    ) -> &mut SenderRecord {
+        let joined = self.record.joined;
+        let baseline = self
+            .record
+            .baselines
+            .iter()
+            .find(|(i, _)| *i == installation)
+            .map_or(0, |&(_, number)| number);
+        let since = self.record.states.first().map_or(Timestamp::ZERO, |s| s.since);
+        self.senders.entry(installation).or_insert_with(|| SenderRecord {
+            account,
+            tracker: crate::group::tracker::Tracker::new(joined, baseline),
+            last_time: since,
+        })
+    }
+
+    pub(super) fn save(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
+        records::write(tx.overlay, key("group/", &[id.as_bytes()]), &self.record)
+    }
+
+    pub(super) fn save_send(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
+        records::write(tx.overlay, key("send/", &[id.as_bytes()]), &self.send)
+    }
+
+    pub(super) fn save_sender(
+        &self,
+        tx: &Tx<'_>,
+        id: &GroupId,
+        installation: &InstallationId,
+    ) -> Result<(), StoreError> {
+        match self.senders.get(installation) {
+            Some(sender) => records::write(
+                tx.overlay,
+                key("sender/", &[id.as_bytes(), installation.as_bytes()]),
+                sender,
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn load(store: &dyn Store, config: Config, rng: CoreRng) -> Result<Self, Fault> {
+        let overlay = Overlay::new(store);
+        let mut groups = BTreeMap::new();
+        for (k, value) in overlay.scan(b"group/")? {
+            let id = group_in(&k, "group/")?;
+            let mut group = Group::new(records::decode(&value)?);
+            group.send =
+                read(&overlay, &key("send/", &[id.as_bytes()]))?.unwrap_or_default();
+            for (k, value) in overlay.scan(&key("sender/", &[id.as_bytes()]))? {
+                let (installation, _) = tail(&k, "sender/")?;
+                group.senders.insert(installation, records::decode(&value)?);
+            }
+            for (k, value) in overlay.scan(&key("gap/", &[id.as_bytes()]))? {
+                let (installation, rest) = tail(&k, "gap/")?;
+                let mut gap: GapRecord = records::decode(&value)?;
+                if gap.due == Some(AWAITED) {
+                    // whoever was asked will not answer any more
+                    gap.due = Some(Timestamp::ZERO);
+                }
+                group.gaps.insert((installation, number(rest)?), gap);
+            }
+            groups.insert(id, group);
+        }
+        let mut outgoing = BTreeMap::new();
+        for (k, value) in overlay.scan(b"out/")? {
+            outgoing.insert(number(&k[b"out/".len()..])?, records::decode(&value)?);
+        }
+        let mut intents = BTreeMap::new();
+        for (k, value) in overlay.scan(b"intent/")? {
+            let id = group_in(&k, "intent/")?;
+            let account = k
+                .get("intent/".len() + GroupId::LEN..)
+                .and_then(AccountId::from_slice)
+                .ok_or(Fault::Bug("an intent's key"))?;
+            let mut intent: IntentRecord = records::decode(&value)?;
+            if intent.due == AWAITED {
+                intent.due = Timestamp::ZERO;
+            }
+            intents.insert((id, account), intent);
+        }
+        let mut awaited = BTreeMap::new();
+        for (k, value) in overlay.scan(b"awaited/")? {
+            let topic = std::str::from_utf8(&k[b"awaited/".len()..])
+                .map_err(|_| Fault::Bug("an awaited topic"))?;
+            awaited.insert(ContentTopic::from_wire(topic), records::decode(&value)?);
+        }
+        let event_cursor = match overlay.scan(b"event/")?.last() {
+            Some((k, _)) => number(&k[b"event/".len()..])?,
+            None => 0,
+        };
+        let mut inner = Self {
+            config,
+            rng,
+            crypto: RustCrypto::default(),
+            account: read(&overlay, b"account")?,
+            link: read(&overlay, b"link")?,
+            clock: read(&overlay, b"clock")?.unwrap_or_default(),
+            groups,
+            outgoing,
+            intents,
+            awaited,
+            event_cursor,
+            topics: Topics::default(),
+            link_parts: None,
+            mls: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            assemblers: BTreeMap::new(),
+            ids: 0,
+            sequence: 0,
+            relay_peers: 0,
+            store_peers: 0,
+            catch_up_at: Timestamp::ZERO,
+        };
+        inner.resume_link()?;
+        Ok(inner)
+    }
+
+    /// Reads everything again after a fault. What the driver was asked to do and has not answered
+    /// is asked again; late answers name ids that are not known any more.
+    pub(super) fn reload(&mut self, store: &dyn Store) -> Result<(), Fault> {
+        let rng = self.rng.split();
+        let fresh = Self::load(store, self.config.clone(), rng)?;
+        let old = std::mem::replace(self, fresh);
+        self.ids = old.ids;
+        self.sequence = old.sequence;
+        self.relay_peers = old.relay_peers;
+        self.store_peers = old.store_peers;
+        self.catch_up_at = old.catch_up_at;
+        if self.clock.caught_up == Timestamp::ZERO {
+            self.clock = old.clock;
+        }
+        Ok(())
+    }
+
+    pub(super) fn provider<'t>(
+        &'t self,
+        tx: &Tx<'t>,
+        group: GroupId,
+        state: StateId,
+    ) -> Provider<'t> {
+        Provider::for_state(tx.overlay, &self.crypto, &self.rng, group, state)
+    }
+
+    /// For what belongs to no group: keys and key packages.
+    pub(super) fn global_provider<'t>(&'t self, tx: &Tx<'t>) -> Provider<'t> {
+        Provider::global(tx.overlay, &self.crypto, &self.rng)
+    }
+
+    /// A name for a new namespace.
+    pub(super) fn new_state(&self) -> StateId {
+        let mut bytes = [0; 32];
+        self.rng.fill(&mut bytes);
+        StateId::from_bytes(bytes)
+    }
+
+    pub(super) fn load_mls(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+    ) -> Result<MlsGroup, Fault> {
+        mls::group::load(&self.provider(tx, id, state))?.ok_or(Fault::Bug("a state without MLS"))
+    }
+
+    /// Works on a group's MLS state, loaded once and kept while no fault comes between.
+    pub(super) fn with_mls<T>(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        work: impl FnOnce(&mut MlsGroup, &Provider<'_>) -> Result<T, MlsError>,
+    ) -> Result<T, Fault> {
+        let mut group = match self.mls.remove(&(id, state)) {
+            Some(group) => group,
+            None => self.load_mls(tx, id, state)?,
+        };
+        let done = work(&mut group, &self.provider(tx, id, state))?;
+        self.mls.insert((id, state), group);
+        Ok(done)
+    }
+
+    /// Makes `next` the tip, and lets go of states beyond the window.
+    pub(super) fn advance(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        next: StateRecord,
+    ) -> Result<(), Fault> {
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("advancing an unknown group"))?;
+        group.record.states.push(next);
+        let states = &mut group.record.states;
+        let last = states.len() - 1;
+        let keep_from = states
+            .iter()
+            .position(|s| tx.now.since(s.since) <= KEPT_STATE_AGE)
+            .unwrap_or(last)
+            // a state is in use until its successor begins
+            .saturating_sub(1)
+            .max(states.len().saturating_sub(KEPT_STATES));
+        for old in states.drain(..keep_from.min(last)) {
+            mls::delete_state(tx.overlay, id, old.live)?;
+            mls::delete_state(tx.overlay, id, old.base)?;
+            self.mls.remove(&(id, old.live));
+        }
+        self.topics.clear();
+        Ok(())
+    }
+}
+
+fn group_in(k: &[u8], prefix: &str) -> Result<GroupId, Fault> {
+    k.get(prefix.len()..prefix.len() + GroupId::LEN)
+        .and_then(GroupId::from_slice)
+        .ok_or(Fault::Bug("a key without its group"))
+}
+
+/// The installation behind prefix and group, and what follows it.
+fn tail<'k>(k: &'k [u8], prefix: &str) -> Result<(InstallationId, &'k [u8]), Fault> {
+    k.get(prefix.len() + GroupId::LEN..)
+        .and_then(|rest| rest.split_at_checked(InstallationId::LEN))
+        .and_then(|(id, rest)| Some((InstallationId::from_slice(id)?, rest)))
+        .ok_or(Fault::Bug("a key without its installation"))
+}
+
+fn number(bytes: &[u8]) -> Result<u64, Fault> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Bug("a key without its number"))
+}

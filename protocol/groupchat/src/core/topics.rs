@@ -1,0 +1,172 @@
+//! Which content topic is whose.
+//!
+//! Topics change with the period of the message's own timestamp, so a table is made for each
+//! period that a message asks for, and a few are kept. A receiver takes the topics of the
+//! neighbouring periods too. Topics that live for one exchange stand in a table of their own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use waku_groupchat_waku::ContentTopic;
+
+use super::Inner;
+use crate::account::{RegistrationSecret, inbox_topic, record_topics};
+use crate::kdf::{SealKey, derive_key, derive_topic, label};
+use crate::limits::RECORD_PERIODS;
+use crate::mls::StateId;
+use crate::{AccountId, GroupId, Timestamp};
+
+/// Tables kept at a time.
+const TABLES: usize = 64;
+
+/// Whose a topic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A group's, sealed under one of its states.
+    Group { group: GroupId, state: StateId },
+    /// The own inbox.
+    Inbox { period: u64 },
+    /// A registration record that an intent waits for.
+    Record { account: AccountId, period: u64 },
+    /// The shared part of an invitation whose envelope came.
+    InvitationShared,
+    /// The linking that is under way.
+    Link,
+}
+
+/// What a table is for: the length of its periods, and the number of one.
+type Slot = (u64, u64);
+
+/// Tables by period. Emptied whenever a group, a state or an intent comes or goes.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    tables: BTreeMap<Slot, HashMap<ContentTopic, Target>>,
+    used: Vec<Slot>,
+}
+
+impl Topics {
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The number of the period that a time lies in.
+pub(super) fn period(time: Timestamp, length: Duration) -> u64 {
+    let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1);
+    time.as_nanos() / nanos
+}
+
+/// A group's topic in a period.
+pub(super) fn group_topic(wire: &[u8; 32], period: u64) -> ContentTopic {
+    derive_topic(wire, label::GROUP_TOPIC, &period.to_be_bytes())
+}
+
+/// The key of a group's seals in a period.
+pub(super) fn group_key(wire: &[u8; 32], period: u64) -> SealKey {
+    derive_key(wire, label::GROUP_KEY, &period.to_be_bytes())
+}
+
+impl Inner {
+    /// Whose this topic is at this time, and the period in which it is that.
+    pub(super) fn target(&mut self, topic: &ContentTopic, at: Timestamp) -> Option<(Target, u64)> {
+        if let Some(target) = self.one_time_target(topic) {
+            return Some((target, 0));
+        }
+        for length in self.period_lengths() {
+            let here = period(at, Duration::from_secs(length));
+            for period in [here, here.saturating_sub(1), here + 1] {
+                if let Some(target) = self.table(length, period).get(topic) {
+                    return Some((*target, period));
+                }
+            }
+        }
+        None
+    }
+
+    fn registration_secs(&self) -> u64 {
+        self.config.registration_period.as_secs().max(1)
+    }
+
+    fn period_lengths(&self) -> Vec<u64> {
+        let mut lengths: Vec<u64> = self.groups.values().map(|g| g.record.period).collect();
+        lengths.push(self.registration_secs());
+        lengths.sort_unstable();
+        lengths.dedup();
+        lengths
+    }
+
+    fn table(&mut self, length: u64, period: u64) -> &HashMap<ContentTopic, Target> {
+        let slot = (length, period);
+        if !self.topics.tables.contains_key(&slot) {
+            let table = self.make_table(length, period);
+            if self.topics.used.len() >= TABLES {
+                let oldest = self.topics.used.remove(0);
+                self.topics.tables.remove(&oldest);
+            }
+            self.topics.used.push(slot);
+            self.topics.tables.insert(slot, table);
+        }
+        &self.topics.tables[&slot]
+    }
+
+    fn make_table(&self, length: u64, period: u64) -> HashMap<ContentTopic, Target> {
+        let mut table = HashMap::new();
+        for (&group, g) in self.groups.iter().filter(|(_, g)| g.record.period == length) {
+            let pending = g.record.pending.as_ref().map(|p| &p.next);
+            for state in g.record.states.iter().chain(pending) {
+                let topic = group_topic(&state.wire.0, period);
+                table.insert(topic, Target::Group { group, state: state.live });
+            }
+        }
+        if length != self.registration_secs() {
+            return table;
+        }
+        if let Some(account) = &self.account {
+            let topic = inbox_topic(&account.registration(), period);
+            table.insert(topic, Target::Inbox { period });
+        }
+        for ((_, account), intent) in &self.intents {
+            for topic in record_topics(&intent.card.card().registration, period) {
+                table.insert(topic, Target::Record { account: *account, period });
+            }
+        }
+        table
+    }
+
+    fn one_time_target(&self, topic: &ContentTopic) -> Option<Target> {
+        if self.shared_awaited(topic) {
+            return Some(Target::InvitationShared);
+        }
+        self.link_topics().contains(topic).then_some(Target::Link)
+    }
+
+    /// All topics of a group in a range of time, at most `limit`: for the own archive.
+    pub(super) fn group_topics(
+        &self,
+        group: &GroupId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Vec<ContentTopic> {
+        let Some(g) = self.groups.get(group) else { return Vec::new() };
+        let length = Duration::from_secs(g.record.period);
+        (period(from, length)..=period(to, length))
+            .rev()
+            .flat_map(|p| g.record.states.iter().rev().map(move |s| group_topic(&s.wire.0, p)))
+            .take(limit)
+            .collect()
+    }
+
+    /// The topics of an account's records that are not too old, newest first.
+    pub(super) fn record_search(
+        &self,
+        secret: &RegistrationSecret,
+        now: Timestamp,
+    ) -> Vec<ContentTopic> {
+        let newest = period(now, self.config.registration_period) + 1;
+        (newest.saturating_sub(RECORD_PERIODS)..=newest)
+            .rev()
+            .flat_map(|p| record_topics(secret, p))
+            .collect()
+    }
+}

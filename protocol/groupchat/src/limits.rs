@@ -1,0 +1,43 @@
+//! Bounds on what people write, on what peers send, and on what is kept.
+
+use std::time::Duration;
+
+/// Most bytes of a group's name.
+pub const NAME_BYTES: usize = 128;
+/// Most bytes of a group's description.
+pub const DESCRIPTION_BYTES: usize = 2048;
+/// Most bytes of a message's text: with MLS, signature and frontier it fits the largest size class.
+pub const TEXT_BYTES: usize = 120 * 1024;
+/// Most own messages of one group that wait for the network; beyond that, sending is refused.
+pub const OUTBOX_MESSAGES: usize = 1024;
+/// Most gaps of one sender that are worked on at a time, the oldest ones; the rest follow. Bounds
+/// what a member can cause by naming numbers that do not exist.
+pub const OPEN_GAPS_PER_SENDER: usize = 256;
+/// Most bytes of a frontier, so that a message does not grow with the members.
+pub const FRONTIER_BYTES: usize = 256;
+/// Most numbers above the contiguous ones that one frontier entry names.
+pub const FRONTIER_BEYOND: usize = 8;
+/// Earlier states of a group that still open messages.
+pub const KEPT_STATES: usize = 64;
+/// How long earlier states are kept at most.
+pub const KEPT_STATE_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// Events kept for replay.
+pub const KEPT_EVENTS: u64 = 10_000;
+/// Most accounts in one [`crate::api::Command::Invite`].
+pub const INVITED_ACCOUNTS: usize = 50;
+/// How far ahead of the envelope a message's precise time may lie; more is refused.
+pub const TIME_AHEAD: Duration = Duration::from_secs(60);
+/// How far ahead of the own clock others' times are followed when the next own one is chosen.
+pub const CLOCK_FOLLOW: Duration = Duration::from_secs(10);
+/// A Waku timestamp is the node's time plus or minus up to this, rounded to [`TIMESTAMP_STEP`].
+pub const TIMESTAMP_JITTER: Duration = Duration::from_secs(5);
+/// Waku timestamps are multiples of this.
+pub const TIMESTAMP_STEP: Duration = Duration::from_secs(5);
+/// Archives are asked for whole multiples of this, so that a range does not tell what is looked for.
+pub const FETCH_ALIGN: Duration = Duration::from_secs(60);
+/// How many times delays double before they stay.
+pub const BACKOFF_DOUBLINGS: u32 = 6;
+/// Registration periods that a reader looks back for a record, and for which one stays good.
+pub const RECORD_PERIODS: u64 = 30;
+/// A linking that is not done after this is forgotten.
+pub const LINK_AGE: Duration = Duration::from_secs(300);
