@@ -1,1 +1,9 @@
-//! Skeleton.
+//! Runs of the group chat that are not a user's: many cores under virtual time, and conversations
+//! across real nodes.
+//!
+//! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
+//! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
+
+pub mod cast;
+pub mod conversation;
+pub mod network;

@@ -1,0 +1,164 @@
+//! A node: a core, the archive of its node, and what was heard from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use waku_groupchat_core::api::{
+    Answer, CommandError, CommandId, Config, Event, EventRecord, Input, Output,
+};
+use waku_groupchat_core::{Core, MemoryStore, Timestamp};
+use waku_groupchat_waku::{ContentTopic, MessageHash, PubsubTopic, WakuMessage};
+
+/// Messages by time and hash, as a Waku archive orders them.
+#[derive(Clone, Debug, Default)]
+pub struct Archive {
+    messages: BTreeMap<(Timestamp, MessageHash), WakuMessage>,
+}
+
+impl Archive {
+    /// Keeps a message; a second time changes nothing.
+    pub fn insert(&mut self, topic: PubsubTopic, message: &WakuMessage) {
+        let at = Timestamp::from_waku(message.timestamp.unwrap_or_default());
+        self.messages.entry((at, message.hash(&topic))).or_insert_with(|| message.clone());
+    }
+
+    /// What lies in a range, the end exclusive, of these topics or of all.
+    pub fn range(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        topics: Option<&[ContentTopic]>,
+    ) -> Vec<(MessageHash, WakuMessage)> {
+        let topics: Option<BTreeSet<&ContentTopic>> = topics.map(|t| t.iter().collect());
+        let first = (from, MessageHash::from_bytes([0; 32]));
+        let end = (to.max(from), MessageHash::from_bytes([0; 32]));
+        self.messages
+            .range(first..end)
+            .filter(|(_, m)| topics.as_ref().is_none_or(|t| t.contains(&m.content_topic)))
+            .map(|((_, hash), m)| (*hash, m.clone()))
+            .collect()
+    }
+
+    /// The hashes of all that is kept.
+    pub fn hashes(&self) -> BTreeSet<MessageHash> {
+        self.messages.keys().map(|(_, hash)| *hash).collect()
+    }
+}
+
+/// A node of a virtual network.
+#[derive(Debug)]
+pub struct Node {
+    core: Option<Core<MemoryStore>>,
+    stopped: MemoryStore,
+    archive: Archive,
+    answers: BTreeMap<CommandId, Result<Answer, CommandError>>,
+    events: Vec<EventRecord>,
+    connectivity: (usize, usize),
+}
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self {
+            core: None,
+            stopped: MemoryStore::new(),
+            archive: Archive::default(),
+            answers: BTreeMap::new(),
+            events: Vec::new(),
+            connectivity: (0, 0),
+        }
+    }
+
+    /// The core, to ask.
+    ///
+    /// # Panics
+    ///
+    /// If the node is stopped.
+    pub fn core(&self) -> &Core<MemoryStore> {
+        self.core.as_ref().expect("the node is up")
+    }
+
+    /// Whether it runs.
+    pub fn is_up(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// Everything it told so far, over restarts.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().map(|record| &record.event)
+    }
+
+    pub(super) fn start(
+        &mut self,
+        store: MemoryStore,
+        config: Config,
+        seed: [u8; 32],
+        now: Timestamp,
+    ) {
+        let core = Core::open(store, config, seed, now).expect("a store of its own making");
+        self.core = Some(core);
+        self.connectivity = (0, 0);
+    }
+
+    pub(super) fn stop(&mut self) {
+        if let Some(core) = self.core.take() {
+            self.stopped = core.into_store();
+        }
+    }
+
+    pub(super) fn take_store(&mut self) -> MemoryStore {
+        self.stop();
+        std::mem::take(&mut self.stopped)
+    }
+
+    pub(super) fn timeout(&self) -> Option<Timestamp> {
+        self.core.as_ref().and_then(Core::poll_timeout)
+    }
+
+    pub(super) fn handle(&mut self, now: Timestamp, input: Input) {
+        if let Some(core) = &mut self.core {
+            core.handle(now, input).expect("memory does not fail");
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) {
+        if let Some(core) = &mut self.core {
+            core.handle_timeout(now).expect("memory does not fail");
+        }
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
+        self.core.as_mut().and_then(Core::poll_output)
+    }
+
+    pub(super) fn archive(&mut self, topic: PubsubTopic, message: &WakuMessage) {
+        self.archive.insert(topic, message);
+    }
+
+    pub(super) fn archived(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        topics: Option<&[ContentTopic]>,
+    ) -> Vec<(MessageHash, WakuMessage)> {
+        self.archive.range(from, to, topics)
+    }
+
+    pub(super) fn answered(&mut self, name: CommandId, answer: Result<Answer, CommandError>) {
+        self.answers.insert(name, answer);
+    }
+
+    pub(super) fn answer(&mut self, name: CommandId) -> Option<Result<Answer, CommandError>> {
+        self.answers.remove(&name)
+    }
+
+    pub(super) fn heard(&mut self, event: EventRecord) {
+        self.events.push(event);
+    }
+
+    pub(super) fn connectivity_changed(&mut self, relay: usize, store: usize) -> bool {
+        let changed = self.core.is_some() && self.connectivity != (relay, store);
+        if changed {
+            self.connectivity = (relay, store);
+        }
+        changed
+    }
+}
