@@ -4,35 +4,25 @@
 
 use prost::Message as _;
 
-use super::records::{
-    AccountRecord, MessageRecord, OutgoingKind, Secret32, Sending, key, write,
-};
 use super::outbox::place_key;
+use super::records::{AccountRecord, MessageRecord, OutgoingKind, Secret32, Sending, key, write};
 use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Card, Entry, InstallationKey, Phrase, RegistrationSecret};
 use crate::api::{Answer, Command, CommandError};
 use crate::group::message::{MessageCore, SignedCore};
-use crate::limits::{
-    DESCRIPTION_BYTES, NAME_BYTES, OUTBOX_MESSAGES, TEXT_BYTES,
-};
+use crate::limits::{DESCRIPTION_BYTES, NAME_BYTES, OUTBOX_MESSAGES, TEXT_BYTES};
 use crate::mls;
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, MessageId};
 
 impl Inner {
-    pub(super) fn command(
-        &mut self,
-        tx: &mut Tx<'_>,
-        command: Command,
-    ) -> Result<Answer, Stop> {
+    pub(super) fn command(&mut self, tx: &mut Tx<'_>, command: Command) -> Result<Answer, Stop> {
         match command {
             Command::CreateAccount => self.create_account(tx),
             Command::RequestLink => self.request_link(tx),
             Command::AcceptLink { request } => self.accept_link(tx, &request),
-            Command::CreateGroup { name, description } => {
-                self.create_group(tx, name, description)
-            }
+            Command::CreateGroup { name, description } => self.create_group(tx, name, description),
             Command::SetProfile { group, name, description } => {
                 self.set_profile(tx, group, name, description)
             }
@@ -120,10 +110,8 @@ impl Inner {
             text,
         };
         let signed = SignedCore::sign(&core, &signing);
-        let frontier = group
-            .send
-            .said
-            .next(group.senders.iter().map(|(id, sender)| (id, &sender.tracker)));
+        let frontier =
+            group.send.said.next(group.senders.iter().map(|(id, sender)| (id, &sender.tracker)));
         group.send.number = core.number;
         group.send.previous = Some((signed.hash(), tip.epoch));
         group.send.time = time;
@@ -171,12 +159,7 @@ impl Inner {
 }
 
 /// Checks the length of a text in bytes.
-pub(super) fn length(
-    field: &'static str,
-    text: &str,
-    min: usize,
-    max: usize,
-) -> Result<(), Stop> {
+pub(super) fn length(field: &'static str, text: &str, min: usize, max: usize) -> Result<(), Stop> {
     let got = text.len();
     if (min..=max).contains(&got) {
         Ok(())

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 
+use super::members;
 use super::records::{
     GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateRecord,
 };
-use super::members;
 use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Entry, Log};
@@ -55,10 +55,8 @@ impl Agreed {
     pub(super) fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
         let profile =
             pb::Profile { name: self.name.clone(), description: self.description.clone() };
-        let parameters = pb::Parameters {
-            topic_period: self.period,
-            creator: self.creator.as_bytes().to_vec(),
-        };
+        let parameters =
+            pb::Parameters { topic_period: self.period, creator: self.creator.as_bytes().to_vec() };
         vec![
             (PROFILE, profile.encode_to_vec()),
             (PARAMETERS, parameters.encode_to_vec()),
@@ -167,8 +165,7 @@ impl Inner {
     ) -> Result<StateRecord, Fault> {
         let base = self.new_state();
         mls::copy_state(tx.overlay, id, live, base)?;
-        let wire =
-            mls::group::export(group, &self.provider(tx, id, live), WIRE_EXPORT, &[])?;
+        let wire = mls::group::export(group, &self.provider(tx, id, live), WIRE_EXPORT, &[])?;
         Ok(StateRecord {
             live,
             base,
@@ -391,8 +388,7 @@ impl Inner {
 }
 
 /// A commit that was processed and found good.
-type Applied =
-    (openmls::group::MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
+type Applied = (openmls::group::MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
 
 /// MLS exporter label of the secret that topics and seals of a state are derived from.
 const WIRE_EXPORT: &str = "waku-groupchat/1 wire";

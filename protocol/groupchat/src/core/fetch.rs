@@ -57,9 +57,7 @@ impl Inner {
         match what_for {
             Fetching::Confirm { entries } => self.confirmed(tx, &entries, &result),
             Fetching::CatchUp { to } => self.caught_up(tx, to, &result),
-            Fetching::Gaps { group, gaps, own } => {
-                self.gaps_fetched(tx, group, gaps, own, &result)
-            }
+            Fetching::Gaps { group, gaps, own } => self.gaps_fetched(tx, group, gaps, own, &result),
             Fetching::Record { group, account, own } => {
                 self.record_fetched(tx, group, account, own, &result)
             }
@@ -99,6 +97,10 @@ impl Inner {
         let alone_before = self.relay_peers == 0 || self.store_peers == 0;
         self.relay_peers = relay_peers;
         self.store_peers = store_peers;
+        if store_peers > 0 && !self.clock.store_seen {
+            self.clock.store_seen = true;
+            write(tx.overlay, key("clock", &[]), &self.clock)?;
+        }
         if more {
             self.hurry_outgoing(tx);
             self.hurry_gaps(tx);

@@ -67,7 +67,8 @@ impl Inner {
         let Some(sender) = group.senders.get(&installation) else { return Ok(()) };
         let tracker = &sender.tracker;
         let mut changed = Vec::new();
-        for (&(_, number), gap) in group.gaps.range_mut((installation, 0)..=(installation, u64::MAX))
+        for (&(_, number), gap) in
+            group.gaps.range_mut((installation, 0)..=(installation, u64::MAX))
         {
             let next = tracker.next_held(number);
             if let (GapEvidence::Claimed { .. }, Some(by_number), true) =
@@ -168,7 +169,12 @@ impl Inner {
     }
 
     pub(super) fn next_gap(&self) -> Option<Timestamp> {
-        self.groups.values().flat_map(|g| g.gaps.values()).filter_map(|gap| gap.due).filter(|due| *due != AWAITED).min()
+        self.groups
+            .values()
+            .flat_map(|g| g.gaps.values())
+            .filter_map(|gap| gap.due)
+            .filter(|due| *due != AWAITED)
+            .min()
     }
 
     /// Reports what outlasted its grace, and asks archives for what is due.

@@ -35,11 +35,7 @@ struct Origin {
 }
 
 impl Inner {
-    pub(super) fn message(
-        &mut self,
-        tx: &mut Tx<'_>,
-        message: &WakuMessage,
-    ) -> Result<(), Fault> {
+    pub(super) fn message(&mut self, tx: &mut Tx<'_>, message: &WakuMessage) -> Result<(), Fault> {
         let Some(timestamp) = message.timestamp else { return Ok(()) };
         let at = Timestamp::from_waku(timestamp);
         let Some((target, period)) = self.target(&message.content_topic, at) else {
@@ -50,9 +46,7 @@ impl Inner {
                 self.group_message(tx, group, state, period, message, at)
             }
             Target::Inbox { period } => self.envelope(tx, period, message),
-            Target::Record { account, period } => {
-                self.record_part(tx, account, period, message)
-            }
+            Target::Record { account, period } => self.record_part(tx, account, period, message),
             Target::InvitationShared => self.shared_part(tx, message),
             Target::Link => self.link_message(tx, message),
         }

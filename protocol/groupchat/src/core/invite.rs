@@ -11,8 +11,8 @@ use super::commits::union;
 use super::fetch::Fetching;
 use super::gaps::AWAITED;
 use super::records::{
-    CardRecord, FoundAccount, GroupRecord, IntentRecord, OutgoingKind, PendingEnvelope, PendingInvitations,
-    Secret32, key, write,
+    CardRecord, FoundAccount, GroupRecord, IntentRecord, OutgoingKind, PendingEnvelope,
+    PendingInvitations, Secret32, key, write,
 };
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{RecordAssembler, RecordOutcome};
@@ -88,7 +88,9 @@ impl Inner {
     pub(super) fn next_intent(&self) -> Option<Timestamp> {
         self.intents
             .iter()
-            .filter(|((group, _), intent)| intent.found.is_none() || self.may_commit(*group).is_ok())
+            .filter(|((group, _), intent)| {
+                intent.found.is_none() || self.may_commit(*group).is_ok()
+            })
             .map(|(_, intent)| intent.due)
             .filter(|due| *due != AWAITED)
             .min()
@@ -181,8 +183,8 @@ impl Inner {
         tree: Vec<u8>,
         after: &GroupRecord,
     ) -> Result<PendingInvitations, Stop> {
-        let split =
-            mls::welcome::split(welcome).map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
+        let split = mls::welcome::split(welcome)
+            .map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
         let group = self.groups.get(&id).ok_or(Fault::Bug("a group that was here"))?;
         let mut baselines: Vec<pb::Baseline> = group
             .senders

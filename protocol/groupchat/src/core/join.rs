@@ -6,8 +6,8 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 use super::commits::{Agreed, log_digest, proven};
 use super::fetch::Fetching;
 use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
-use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
 use super::members;
+use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
 use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
@@ -127,12 +127,7 @@ impl Inner {
         }
     }
 
-    fn invited(
-        &mut self,
-        tx: &mut Tx<'_>,
-        id: GroupId,
-        record: GroupRecord,
-    ) -> Result<(), Fault> {
+    fn invited(&mut self, tx: &mut Tx<'_>, id: GroupId, record: GroupRecord) -> Result<(), Fault> {
         let declined = tx.overlay.get(&declined_key(id))?.is_some();
         let Some(invitation) = &record.invitation else { return Ok(()) };
         if declined || self.groups.contains_key(&id) {
@@ -208,8 +203,7 @@ impl Inner {
         id: GroupId,
     ) -> Result<Answer, Stop> {
         self.own()?;
-        let Some(invitation) =
-            self.groups.get(&id).and_then(|g| g.record.invitation.clone())
+        let Some(invitation) = self.groups.get(&id).and_then(|g| g.record.invitation.clone())
         else {
             return Err(Stop::Command(CommandError::NoInvitation(id)));
         };

@@ -61,8 +61,10 @@ impl Inner {
             return Err(Stop::Command(CommandError::OnlyFirstInstallation));
         }
         let bad = |reason: String| Stop::Command(CommandError::LinkRequest(reason));
-        let request: LinkRequest =
-            text.trim().parse().map_err(|e: crate::account::LinkRequestError| bad(e.to_string()))?;
+        let request: LinkRequest = text
+            .trim()
+            .parse()
+            .map_err(|e: crate::account::LinkRequestError| bad(e.to_string()))?;
         let offer = make_offer(&request, &own_key, &self.own_log()?, tx.now)
             .map_err(|e| bad(e.to_string()))?;
         self.send_step(tx, &request, LinkStep::Offer, &offer)?;
@@ -189,8 +191,7 @@ impl Inner {
         let log = self.own_log()?;
         let (Some(own), Some(offer)) = (&mut self.account, &link.offer) else { return Ok(false) };
         let known = own.key_packages.iter().cloned().collect();
-        let finished =
-            finish(&request, &own.key(), offer, answer, &log, &own.secrets(), &known);
+        let finished = finish(&request, &own.key(), offer, answer, &log, &own.secrets(), &known);
         let Ok(finished) = finished else { return Ok(false) };
         let installation = request.installation();
         own.log = finished.log.encoded_entries();

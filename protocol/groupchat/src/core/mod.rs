@@ -43,7 +43,9 @@ use openmls_rust_crypto::RustCrypto;
 use waku_groupchat_waku::ContentTopic;
 
 use self::fetch::Fetching;
-use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, OutgoingRecord};
+use self::records::{
+    AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, OutgoingRecord,
+};
 use self::state::Group;
 use self::topics::Topics;
 use crate::account::{LinkAssembler, RecordAssembler};
@@ -153,14 +155,13 @@ impl<S: Store> Core<S> {
     /// Takes one input, as one atomic and durable batch. On a fault nothing was done.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<(), Fault> {
         match input {
-            Input::Command(id, command) => {
-                self.step(now, |inner, tx| {
+            Input::Command(id, command) => self
+                .step(now, |inner, tx| {
                     let answer = inner.command(tx, command)?;
                     tx.outputs.push(Output::Answer(id, Ok(answer)));
                     Ok(())
                 })
-                .or_else(|stop| self.stopped(id, stop))
-            }
+                .or_else(|stop| self.stopped(id, stop)),
             other => self.run(now, |inner, tx| inner.input(tx, other)),
         }
     }
@@ -289,8 +290,8 @@ impl Inner {
     fn emit(&mut self, tx: &mut Tx<'_>, event: Event) -> Result<(), Fault> {
         self.event_cursor += 1;
         let record = EventRecord { cursor: self.event_cursor, at: tx.now, event };
-        let json = serde_json::to_vec(&record)
-            .map_err(|e| StoreError::new("encoding an event", e))?;
+        let json =
+            serde_json::to_vec(&record).map_err(|e| StoreError::new("encoding an event", e))?;
         tx.overlay.put(records::key("event/", &[&record.cursor.to_be_bytes()]), json);
         if let Some(old) = record.cursor.checked_sub(KEPT_EVENTS) {
             tx.overlay.delete(records::key("event/", &[&old.to_be_bytes()]));

@@ -287,16 +287,19 @@ impl Inner {
         }
     }
 
+    /// A Store that answers without an entry has it published again, now. Where none answers, the
+    /// entry waits for one; where there never was one, it is published some more times, until
+    /// somebody acknowledges it.
     fn not_stored(&mut self, tx: &Tx<'_>, sequence: u64, answered: bool) -> Result<(), Fault> {
         let base = self.config.publish_retry;
         let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
-        if answered || record.failures >= 2 {
-            // a Store answered without it, or none answers at all: once more
-            let enough = record.attempts >= UNCONFIRMED_PUBLISHES || self.is_acknowledged(&record);
-            if enough && !answered {
-                tx.overlay.delete(out_key(sequence));
-                return Ok(());
-            }
+        let alone = !answered && !self.clock.store_seen;
+        let enough = record.attempts >= UNCONFIRMED_PUBLISHES || self.is_acknowledged(&record);
+        if alone && enough {
+            tx.overlay.delete(out_key(sequence));
+            return Ok(());
+        }
+        if answered || alone {
             if let OutgoingKind::Registration { period } = record.kind {
                 tx.overlay.delete(out_key(sequence));
                 return if answered { self.register_again(tx, period) } else { Ok(()) };
@@ -348,10 +351,9 @@ impl Inner {
 
     fn is_acknowledged(&self, record: &OutgoingRecord) -> bool {
         match record.kind {
-            OutgoingKind::Message { id, .. } => self
-                .groups
-                .get(&id.group)
-                .is_some_and(|group| id.number <= group.send.acknowledged),
+            OutgoingKind::Message { id, .. } => {
+                self.groups.get(&id.group).is_some_and(|group| id.number <= group.send.acknowledged)
+            }
             _ => false,
         }
     }

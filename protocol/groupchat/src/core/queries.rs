@@ -185,11 +185,7 @@ fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
         .and_then(|signed| signed.decode())
         .ok_or(Fault::Bug("a stored message that does not parse"))?;
     Ok(MessageView {
-        id: MessageId {
-            group: core.group,
-            installation: core.installation,
-            number: core.number,
-        },
+        id: MessageId { group: core.group, installation: core.installation, number: core.number },
         account: record.account,
         text: core.text,
         time: core.time,

@@ -88,6 +88,8 @@ impl AccountRecord {
 pub(crate) struct ClockRecord {
     /// Everything up to here was asked of a Store.
     pub(crate) caught_up: Timestamp,
+    /// Whether a Store was ever connected: then own publishes wait until one has them.
+    pub(crate) store_seen: bool,
 }
 
 /// A linking that is under way, on either side.
@@ -283,12 +285,27 @@ pub(crate) struct MessageRecord {
 /// What kind of thing waits to be published, and how to seal it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum OutgoingKind {
-    Message { id: MessageId, state: StateId },
-    Commit { group: GroupId, state: StateId },
-    InvitationShared { group: GroupId, content_key: Secret32 },
-    InvitationEnvelope { group: GroupId, account: AccountId, registration_secret: Secret32 },
+    Message {
+        id: MessageId,
+        state: StateId,
+    },
+    Commit {
+        group: GroupId,
+        state: StateId,
+    },
+    InvitationShared {
+        group: GroupId,
+        content_key: Secret32,
+    },
+    InvitationEnvelope {
+        group: GroupId,
+        account: AccountId,
+        registration_secret: Secret32,
+    },
     /// Sealed when it was made: topic and key belong to one period and part.
-    Registration { period: u64 },
+    Registration {
+        period: u64,
+    },
     Link,
 }
 

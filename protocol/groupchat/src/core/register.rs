@@ -3,11 +3,11 @@
 use super::records::{OutgoingKind, key};
 use super::topics::period;
 use super::{Fault, Inner, Tx};
+use crate::Timestamp;
 use crate::account::{KeyPackages, PARTS, Record, seal_record};
 use crate::api::Event;
 use crate::limits::{RECORD_PERIODS, TIMESTAMP_STEP};
 use crate::mls;
-use crate::Timestamp;
 
 /// The parts of a record leave within this part of a period, each at a random time.
 const SPREAD: u32 = 48;
@@ -83,7 +83,9 @@ impl Inner {
         let queued: Vec<u64> = self
             .outgoing
             .iter()
-            .filter(|(_, o)| matches!(o.kind, OutgoingKind::Registration { period: p } if p == period))
+            .filter(
+                |(_, o)| matches!(o.kind, OutgoingKind::Registration { period: p } if p == period),
+            )
             .map(|(sequence, _)| *sequence)
             .collect();
         for sequence in queued {

@@ -6,10 +6,10 @@ use openmls::group::MlsGroup;
 use openmls_rust_crypto::RustCrypto;
 use waku_groupchat_waku::ContentTopic;
 
+use super::gaps::AWAITED;
 use super::records::{
     self, GapRecord, GroupRecord, IntentRecord, SendRecord, SenderRecord, StateRecord, key, read,
 };
-use super::gaps::AWAITED;
 use super::topics::Topics;
 use super::{Fault, Inner, Tx};
 use crate::api::Config;
@@ -119,8 +119,7 @@ impl Inner {
         for (k, value) in overlay.scan(b"group/")? {
             let id = group_in(&k, "group/")?;
             let mut group = Group::new(records::decode(&value)?);
-            group.send =
-                read(&overlay, &key("send/", &[id.as_bytes()]))?.unwrap_or_default();
+            group.send = read(&overlay, &key("send/", &[id.as_bytes()]))?.unwrap_or_default();
             for (k, value) in overlay.scan(&key("sender/", &[id.as_bytes()]))? {
                 let (installation, _) = tail(&k, "sender/")?;
                 group.senders.insert(installation, records::decode(&value)?);

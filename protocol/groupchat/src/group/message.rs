@@ -153,11 +153,8 @@ mod tests {
 
     #[test]
     fn fields_must_fit_each_other() {
-        let bad: [fn(&mut MessageCore); 3] = [
-            |c| c.number = 0,
-            |c| c.number = 1,
-            |c| c.previous = None,
-        ];
+        let bad: [fn(&mut MessageCore); 3] =
+            [|c| c.number = 0, |c| c.number = 1, |c| c.previous = None];
         for (i, spoil) in bad.into_iter().enumerate() {
             let (mut core, key) = core(2);
             spoil(&mut core);
