@@ -43,7 +43,8 @@ pub fn link(net: &mut Network, first: NodeId) -> NodeId {
     node
 }
 
-/// Makes a group of `creator` and everybody behind `cards`; waits until all `nodes` are in it.
+/// Makes a group of `creator` and everybody behind `cards`; waits until all `nodes` are in it, at
+/// the same epoch.
 ///
 /// # Panics
 ///
@@ -63,13 +64,15 @@ pub fn group(net: &mut Network, creator: NodeId, cards: &[String], nodes: &[Node
         assert!(invited, "{node:?} is not invited in time:\n{}", net.story(60));
         net.command(node, Command::AcceptInvitation { group }).expect("an invitation");
     }
+    let view = |net: &Network, node| net.node(node).core().group(group).ok().flatten();
     let joined = net.run_until(PATIENCE, |net| {
+        let epoch = view(net, creator).map(|view| view.epoch);
         nodes.iter().all(|node| {
-            let view = net.node(*node).core().group(group).expect("memory does not fail");
-            view.is_some_and(|view| view.state == GroupState::Joined)
+            view(net, *node)
+                .is_some_and(|view| view.state == GroupState::Joined && Some(view.epoch) == epoch)
         })
     });
-    assert!(joined, "everybody is in");
+    assert!(joined, "everybody is in, and at one epoch:\n{}", net.story(60));
     group
 }
 

@@ -7,17 +7,20 @@ use waku_groupchat_core::api::views::GapState;
 use waku_groupchat_simulations::cast::{account, gaps, group, publishes, say, texts};
 use waku_groupchat_simulations::network::{Links, Network};
 
-/// How many seeds a test runs; `SEED` runs one alone.
+/// The seeds of a run: `SEED` names one alone, `SEEDS` how many instead of `count`.
 fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (0..count).collect(),
+    let number = |name: &str| -> Option<u64> {
+        std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    };
+    match number("SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("SEEDS").unwrap_or(count)).collect(),
     }
 }
 
 #[test]
 fn everything_accepted_is_read_by_everybody_in_one_order() {
-    for seed in seeds(40) {
+    for seed in seeds(60) {
         println!("seed {seed}");
         conversation(seed);
     }
