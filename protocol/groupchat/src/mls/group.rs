@@ -88,7 +88,7 @@ pub(crate) fn load(provider: &Provider<'_>) -> Result<Option<MlsGroup>, MlsError
 
 /// Makes one commit that adds all of `adds` and, if given, sets all extensions anew.
 ///
-/// It waits in the group until [`merge_pending`] or [`discard_pending`]. What is refused is an
+/// It waits in the group until [`merge_pending`]; to be rid of it, delete the state. What is refused is an
 /// addition that does not fit: an installation or a key that is in the group already.
 pub(crate) fn commit(
     group: &mut MlsGroup,
@@ -133,14 +133,6 @@ pub(crate) fn commit(
 /// Moves the group into the state after its own commit.
 pub(crate) fn merge_pending(group: &mut MlsGroup, provider: &Provider<'_>) -> Result<(), MlsError> {
     group.merge_pending_commit(provider).map_err(MlsError::doing("merging the own commit"))
-}
-
-/// Forgets the group's own commit.
-pub(crate) fn discard_pending(
-    group: &mut MlsGroup,
-    provider: &Provider<'_>,
-) -> Result<(), MlsError> {
-    Ok(group.clear_pending_commit(provider.storage())?)
 }
 
 /// An application message as MLSMessage bytes.
@@ -197,9 +189,4 @@ pub(crate) fn extensions(group: &MlsGroup) -> Result<ExtensionList, MlsError> {
 /// The number of commits on the path to this state.
 pub(crate) fn epoch(group: &MlsGroup) -> u64 {
     group.epoch().as_u64()
-}
-
-/// Equal for all members of a state, and for nobody else (RFC 9420, section 8.7).
-pub(crate) fn epoch_authenticator(group: &MlsGroup) -> &[u8] {
-    group.epoch_authenticator().as_slice()
 }

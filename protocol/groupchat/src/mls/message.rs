@@ -59,6 +59,13 @@ impl Staged {
         group: &mut MlsGroup,
         provider: &Provider<'_>,
     ) -> Result<(), MlsError> {
+        tracing::debug!(
+            epoch = self.epoch,
+            adds = self.adds.len(),
+            removes = self.removes.len(),
+            sets_extensions = self.extensions.is_some(),
+            "a commit is merged"
+        );
         group
             .merge_staged_commit(provider, self.staged)
             .map_err(MlsError::doing("merging a commit"))
@@ -71,11 +78,15 @@ pub(crate) fn receive(
     provider: &Provider<'_>,
     bytes: &[u8],
 ) -> Result<Inbound, MlsError> {
-    match process(group, provider, bytes) {
-        Ok(inbound) => Ok(inbound),
-        Err(Failure::Refused(refused)) => Ok(Inbound::Refused(refused)),
-        Err(Failure::Fault(fault)) => Err(fault),
+    let inbound = match process(group, provider, bytes) {
+        Ok(inbound) => inbound,
+        Err(Failure::Refused(refused)) => Inbound::Refused(refused),
+        Err(Failure::Fault(fault)) => return Err(fault),
+    };
+    if let Inbound::Refused(refused) = &inbound {
+        tracing::debug!(%refused, "an MLS message is refused");
     }
+    Ok(inbound)
 }
 
 fn process(

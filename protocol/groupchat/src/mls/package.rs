@@ -9,14 +9,12 @@ use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto as _;
 
 use super::error::{MlsError, Refused};
-use super::keys::{self, Tag};
 use super::leaf::{Member, SUITE, capabilities, credential, is_capable, unbounded};
 use super::provider::Provider;
 use crate::InstallationId;
 use crate::account::InstallationKey;
-use crate::store::Overlay;
 
-/// Most bytes of a key package that are read. Own ones have about 400.
+/// Most bytes of a key package that are read. Own ones have about 350.
 pub(crate) const MAX_LEN: usize = 2048;
 
 /// Names a key package: KeyPackageRef (RFC 9420, section 5.2).
@@ -27,7 +25,6 @@ pub(crate) type Reference = [u8; 32];
 pub(crate) struct OwnPackage {
     /// KeyPackage (RFC 9420, section 10).
     pub(crate) bytes: Vec<u8>,
-    pub(crate) reference: Reference,
 }
 
 /// A key package that passed all checks.
@@ -53,19 +50,11 @@ pub(crate) fn create(
         .mark_as_last_resort()
         .build(SUITE, provider, signer, credential(&signer.id(), identity))
         .map_err(MlsError::doing("making a key package"))?;
-    let package = bundle.key_package();
-    let bytes =
-        package.tls_serialize_detached().map_err(MlsError::doing("encoding a key package"))?;
-    let reference =
-        reference(provider, package).ok_or(MlsError::Stored("a key package's reference"))?;
-    Ok(OwnPackage { bytes, reference })
-}
-
-/// Deletes an own key package with its private keys; a Welcome for it opens no more.
-pub(crate) fn delete(overlay: &Overlay<'_>, reference: &Reference) {
-    // OpenMLS's HashReference serialises as its bytes after their length.
-    let entity = [&[32], reference.as_slice()].concat();
-    overlay.delete(keys::global(Tag::KeyPackage, &entity));
+    let bytes = bundle
+        .key_package()
+        .tls_serialize_detached()
+        .map_err(MlsError::doing("encoding a key package"))?;
+    Ok(OwnPackage { bytes })
 }
 
 /// Reads another's key package: signatures, suite, last resort, lifetime, capabilities, keys.

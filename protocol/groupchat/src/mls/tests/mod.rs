@@ -112,6 +112,10 @@ impl Device {
             .expect("a group");
     }
 
+    fn reference(&self, package: &OwnPackage) -> package::Reference {
+        self.check(&package.bytes).expect("a good package").reference
+    }
+
     /// Copies a state, commits there and merges. Gives commit, Welcome and ratchet tree.
     fn commit(
         &mut self,
@@ -201,7 +205,7 @@ impl Device {
     }
 
     fn authenticator(&self, at: StateId) -> Vec<u8> {
-        self.lose(|env| group::epoch_authenticator(&env.load(at).0).to_vec())
+        self.lose(|env| env.load(at).0.epoch_authenticator().as_slice().to_vec())
     }
 }
 
@@ -213,7 +217,8 @@ fn three() -> [Device; 3] {
     let (_, welcome, tree) = alice.commit(state(0), state(1), &packages, Some("second"));
     let Split { shared, entries } = welcome::split(&welcome.expect("additions")).expect("ours");
     for (device, package) in [&mut bob, &mut carol].into_iter().zip(&packages) {
-        let (_, entry) = entries.iter().find(|(r, _)| *r == package.reference).expect("an entry");
+        let (_, entry) =
+            entries.iter().find(|(r, _)| *r == device.reference(package)).expect("an entry");
         let welcome = welcome::assemble(&shared, entry).expect("our own parts");
         device.join(state(1), &welcome, &tree);
     }
