@@ -1,1 +1,302 @@
-//! In the making.
+//! The group chat as an extension of the node.
+//!
+//! ```text
+//!  HTTP ─────────┐ one try, else 429        ┌─► publishes ─► publish.rs ─► relay, own archive
+//!  relay ────────┤ one try, else overflow   │
+//!  overflow.rs ──┼──► queue ──► actor.rs ───┼─► fetches ───► fetch.rs ───► archive, store peers
+//!  fetch.rs ─────┤              (the core)  │
+//!  publish.rs ───┘ wait for room            └─► answers, events
+//! ```
+//!
+//! The core (`waku-groupchat-core`) does no IO and runs on a thread of its own, so that neither MLS
+//! nor RocksDB holds up the network. Everything reaches it through one bounded queue
+//! (`handle.rs`). The thread never waits for an executor, so the arrows make no deadlock: what
+//! finds an executor's channel full is told to the core as failed, and the core tries again later.
+//! [`api`] is the HTTP side, [`Token`] what authorises it.
+
+mod actor;
+pub mod api;
+mod fetch;
+mod gauges;
+mod handle;
+mod overflow;
+mod publish;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use axum::Router;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span};
+use waku_groupchat_core::api::Config;
+use waku_groupchat_core::{Core, Timestamp};
+use waku_groupchat_metrics::{ChatMetrics, RegisterError};
+use waku_groupchat_storage::KvStore;
+use waku_groupchat_waku::PubsubTopic;
+
+use self::actor::{Actor, Executors};
+use self::handle::{CoreHandle, Health, Message, Status};
+use crate::extension::{Arrived, Connectivity, Context, Extension, Plan, StartError};
+
+pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
+pub use self::token::{Token, TokenError};
+
+/// The folder of the core's database in the data directory.
+const DATABASE: &str = "chat";
+/// Publishes that wait for the executor; the core holds back no more than this a group.
+const PUBLISHES: usize = 1024;
+/// Fetches that wait for an executor.
+const FETCHES: usize = 64;
+
+/// How the chat runs.
+#[derive(Clone, Debug)]
+pub struct ChatOptions {
+    /// Settings of the core, with the shard it lives on.
+    pub core: Config,
+    /// Commands, questions and batches of messages that wait for the core at most; at least 1.
+    pub queue_capacity: usize,
+}
+
+/// Why the chat did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatStartError {
+    /// Its database does not open.
+    #[error("the chat's database {path}: {source}")]
+    Database {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: waku_groupchat_storage::OpenError,
+    },
+    /// What the database holds cannot be used.
+    #[error("the chat's state in {path}: {source}")]
+    State {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: waku_groupchat_core::Fault,
+    },
+    /// The system has no random bytes to give.
+    #[error("no random bytes for the chat: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Its metrics are registered already.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+    /// The core's thread cannot be made.
+    #[error("the chat's thread: {0}")]
+    Thread(#[from] io::Error),
+    /// The core's thread ended while it started: a bug.
+    #[error("the chat's thread ended while it started")]
+    ThreadEnded,
+}
+
+/// The running chat.
+pub struct ChatExtension {
+    topic: PubsubTopic,
+    core: CoreHandle,
+    token: Arc<Token>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for ChatExtension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatExtension").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl ChatExtension {
+    /// The chat's name as an extension.
+    pub const NAME: &'static str = "chat";
+
+    /// The chat for a node that has yet to start.
+    pub fn plan(options: ChatOptions, data_dir: PathBuf, token: Token) -> Plan {
+        let pubsub_topic = options.core.pubsub_topic;
+        Plan {
+            name: Self::NAME,
+            pubsub_topic,
+            start: Box::new(move |context| {
+                Box::pin(async move {
+                    let chat = Self::start(context, options, &data_dir, token).await?;
+                    Ok::<Arc<dyn Extension>, StartError>(chat)
+                })
+            }),
+        }
+    }
+
+    /// Opens the core's database below `data_dir` and starts the core's thread and what serves it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChatStartError`] if the database, the thread or the metrics cannot be made.
+    pub async fn start(
+        context: Context,
+        options: ChatOptions,
+        data_dir: &Path,
+        token: Token,
+    ) -> Result<Arc<Self>, ChatStartError> {
+        let status = Arc::new(Status::new(ChatMetrics::register(&context.registry)?));
+        let topic = options.core.pubsub_topic;
+        let (queue, queued) = mpsc::channel(options.queue_capacity.max(1));
+        let (publishes, publish_jobs) = mpsc::channel(PUBLISHES);
+        let (fetches, fetch_jobs) = mpsc::channel(FETCHES);
+        let core = CoreHandle::new(queue, Arc::clone(&status));
+        let stop = CancellationToken::new();
+        let executors = Executors { publishes, fetches };
+        let opening = Opening { path: data_dir.join(DATABASE), config: options.core };
+        let thread = opening.spawn(queued, executors, status, stop.clone()).await?;
+
+        let tasks = TaskTracker::new();
+        let publishing = publish::run(
+            publish_jobs,
+            context.publisher.clone(),
+            topic,
+            core.clone(),
+            stop.clone(),
+        );
+        tasks.spawn(publishing.instrument(info_span!(parent: None, "chat.publish")));
+        let fetcher = fetch::Fetcher {
+            core: core.clone(),
+            engine: context.engine,
+            archive: Arc::clone(&context.archive),
+            topic,
+        };
+        let fetching = fetcher.run(fetch_jobs, stop.clone());
+        tasks.spawn(fetching.instrument(info_span!(parent: None, "chat.fetch")));
+        let catching_up = overflow::catch_up(core.clone(), context.archive, topic, stop.clone());
+        tasks.spawn(catching_up.instrument(info_span!(parent: None, "chat.catch-up")));
+        let watching = watch_peers(core.clone(), context.connectivity, stop.clone());
+        tasks.spawn(watching.instrument(info_span!(parent: None, "chat.peers")));
+        tasks.close();
+        Ok(Arc::new(Self {
+            topic,
+            core,
+            token: Arc::new(token),
+            stop,
+            tasks,
+            thread: Mutex::new(Some(thread)),
+        }))
+    }
+}
+
+#[async_trait]
+impl Extension for ChatExtension {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn pubsub_topic(&self) -> PubsubTopic {
+        self.topic
+    }
+
+    async fn on_messages(&self, messages: &[Arrived]) {
+        self.core.arrived(messages.iter().map(|arrived| Arc::clone(&arrived.message)));
+    }
+
+    fn routes(&self) -> Router {
+        api::routes(api::Api {
+            core: self.core.clone(),
+            token: Arc::clone(&self.token),
+            stop: self.stop.clone(),
+        })
+    }
+
+    fn health(&self) -> Vec<(String, String)> {
+        let health = match &*self.core.status().health.borrow() {
+            Health::Ready => "READY".to_owned(),
+            Health::Fault(reason) => format!("the database fails: {reason}"),
+            Health::Stopped => "stopped".to_owned(),
+        };
+        vec![("GroupChat".to_owned(), health)]
+    }
+
+    async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        let Some(thread) = self.thread.lock().await.take() else { return };
+        // A panic of the thread was reported by the panic hook; there is nothing left to stop.
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// What the core's thread opens before it runs.
+struct Opening {
+    path: PathBuf,
+    config: Config,
+}
+
+impl Opening {
+    /// Starts the thread and waits until the core is open.
+    async fn spawn(
+        self,
+        queued: mpsc::Receiver<Message>,
+        executors: Executors,
+        status: Arc<Status>,
+        stop: CancellationToken,
+    ) -> Result<JoinHandle<()>, ChatStartError> {
+        // The core's thread has a runtime of its own, for its queue and its deadlines only.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (opened, open) = oneshot::channel();
+        let thread =
+            thread::Builder::new().name("chat-core".to_owned()).spawn(move || {
+                match self.open() {
+                    Ok(core) => {
+                        let actor = Actor::new(core, queued, executors, status);
+                        if opened.send(Ok(())).is_ok() {
+                            runtime.block_on(actor.run(stop));
+                        }
+                    }
+                    Err(error) => drop(opened.send(Err(error))),
+                }
+            })?;
+        open.await.map_err(|_| ChatStartError::ThreadEnded)??;
+        Ok(thread)
+    }
+
+    fn open(self) -> Result<handle::ChatCore, ChatStartError> {
+        let Self { path, config } = self;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let store = KvStore::open(&path)
+            .map_err(|source| ChatStartError::Database { path: path.clone(), source })?;
+        Core::open(store, config, seed, now())
+            .map_err(|source| ChatStartError::State { path, source })
+    }
+}
+
+/// Tells the core how many peers there are, now and whenever that changes.
+async fn watch_peers(
+    core: CoreHandle,
+    mut connectivity: watch::Receiver<Connectivity>,
+    stop: CancellationToken,
+) {
+    connectivity.mark_changed();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            changed = connectivity.changed() => if changed.is_err() { return },
+        }
+        let now = *connectivity.borrow_and_update();
+        if !core.tell(Message::Connectivity(now)).await {
+            return;
+        }
+    }
+}
+
+/// The time by the system's clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,310 @@
+//! The core's thread: takes one message after the other, and hands on what the core wants done.
+//!
+//! The thread never waits for anything but its queue and the core's deadline, so nothing that waits
+//! for it can hold it up. After each input it drains the core's outputs: answers go back at once,
+//! publishes and fetches go to the executors' bounded channels. What finds one full is told to the
+//! core as failed at once; the core tries again with its own back-off.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use waku_groupchat_core::api::{
+    Answer, CommandError, CommandId, Event, EventRecord, FetchId, FetchRequest, FetchResult,
+    FetchSource, FetchTry, Input, Output, Publish, PublishResult,
+};
+use waku_groupchat_core::{Fault, Timestamp};
+use waku_groupchat_metrics::MessageDirection;
+use waku_groupchat_waku::WakuMessage;
+
+use super::gauges::{self, Gauges};
+use super::handle::{CallError, ChatCore, Health, Message, Status};
+use super::{fetch, now};
+use crate::crash::crash_point;
+use crate::extension::Connectivity;
+
+/// How long after a fault of the database what can wait is tried again.
+const FAULT_RETRY: Duration = Duration::from_secs(1);
+
+/// The longest sleep: the clock may be set meanwhile, and deadlines are points on it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Where the executors take their work from.
+#[derive(Debug)]
+pub(super) struct Executors {
+    pub(super) publishes: mpsc::Sender<Publish>,
+    pub(super) fetches: mpsc::Sender<(FetchId, FetchRequest)>,
+}
+
+type AnswerTo = oneshot::Sender<Result<Answer, CallError>>;
+
+/// The state of the core's thread.
+pub(super) struct Actor {
+    core: ChatCore,
+    queue: mpsc::Receiver<Message>,
+    executors: Executors,
+    status: Arc<Status>,
+    /// Commands that wait for the core's answer.
+    answers: HashMap<CommandId, AnswerTo>,
+    next_command: u64,
+    /// Results that met a fault, in order: at most as many as the executors hold.
+    again: VecDeque<Input>,
+    /// Nothing that waits is tried before this.
+    not_before: Timestamp,
+    gauges: Gauges,
+}
+
+impl Actor {
+    pub(super) fn new(
+        core: ChatCore,
+        queue: mpsc::Receiver<Message>,
+        executors: Executors,
+        status: Arc<Status>,
+    ) -> Self {
+        Self {
+            core,
+            queue,
+            executors,
+            status,
+            answers: HashMap::new(),
+            next_command: 0,
+            again: VecDeque::new(),
+            not_before: Timestamp::ZERO,
+            gauges: Gauges::due(now()),
+        }
+    }
+
+    /// Runs until `stop`, then finishes what the queue holds.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let _ended = Ended(Arc::clone(&self.status));
+        self.settle();
+        loop {
+            let sleep = self.deadline().since(now()).min(LONGEST_SLEEP);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                // Before the queue, so that a full one does not keep deadlines waiting.
+                () = tokio::time::sleep(sleep) => self.tick(),
+                message = self.queue.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => break,
+                },
+            }
+        }
+        self.queue.close();
+        while let Some(message) = self.queue.recv().await {
+            self.take(message);
+        }
+    }
+
+    /// When something is due although nothing arrives.
+    fn deadline(&self) -> Timestamp {
+        let again = self.again.front().map(|_| Timestamp::ZERO);
+        let core = self.core.poll_timeout();
+        let due = core.into_iter().chain(again).map(|at| at.max(self.not_before));
+        due.chain(self.gauges.deadline()).min().unwrap_or(now() + LONGEST_SLEEP)
+    }
+
+    /// Does what is due.
+    fn tick(&mut self) {
+        let at = now();
+        if at >= self.not_before {
+            while let Some(input) = self.again.pop_front() {
+                if !self.try_result(input) {
+                    return;
+                }
+                self.settle();
+            }
+            if self.core.poll_timeout().is_some_and(|due| due <= at) {
+                let result = self.core.handle_timeout(at);
+                self.note(&result);
+                self.settle();
+            }
+        }
+        if self.gauges.deadline().is_some_and(|due| due <= at) {
+            let result = self.gauges.read(&self.core, &self.status.metrics);
+            self.note(&result);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Command { command, answer } => {
+                let id = CommandId(self.next_command);
+                self.next_command += 1;
+                crash_point("before-commit");
+                let result = self.core.handle(now(), Input::Command(id, command));
+                crash_point("after-commit");
+                self.note(&result);
+                match result {
+                    Ok(()) => {
+                        self.answers.insert(id, answer);
+                    }
+                    Err(fault) => {
+                        let _ = answer.send(Err(CallError::Fault(fault.to_string())));
+                    }
+                }
+                self.settle();
+            }
+            Message::Query(question) => {
+                let result = question(&self.core);
+                if result.is_err() {
+                    self.note(&result);
+                }
+            }
+            Message::Arrived(messages) => {
+                for message in messages {
+                    self.arrived(message);
+                }
+            }
+            Message::Published(id, result) => self.result(Input::Published(id, result)),
+            Message::Fetched(id, result) => self.result(Input::Fetched(id, result)),
+            Message::Connectivity(Connectivity { relay_peers, store_peers }) => {
+                // Only the newest one matters.
+                self.again.retain(|input| !matches!(input, Input::Connectivity { .. }));
+                self.result(Input::Connectivity { relay_peers, store_peers });
+            }
+        }
+    }
+
+    fn arrived(&mut self, message: Arc<WakuMessage>) {
+        let timestamp = message.timestamp;
+        let result = self.core.handle(now(), Input::Message(Arc::unwrap_or_clone(message)));
+        if result.is_err() {
+            // The archive has it; it is read again.
+            self.status.overflow.mark(timestamp);
+        }
+        self.note(&result);
+        self.settle();
+    }
+
+    /// Hands a result to the core, behind those that wait because of a fault.
+    fn result(&mut self, input: Input) {
+        if self.again.is_empty() {
+            self.try_result(input);
+            self.settle();
+        } else {
+            self.again.push_back(input);
+        }
+    }
+
+    /// Hands a result to the core; after a fault it waits at the front. Whether it was taken.
+    fn try_result(&mut self, input: Input) -> bool {
+        let result = self.core.handle(now(), input.clone());
+        self.note(&result);
+        if result.is_err() {
+            self.again.push_front(input);
+        }
+        result.is_ok()
+    }
+
+    /// Carries out what the core wants done, until it wants nothing more.
+    fn settle(&mut self) {
+        loop {
+            let mut refused = Vec::new();
+            while let Some(output) = self.core.poll_output() {
+                refused.extend(self.carry_out(output));
+            }
+            if refused.is_empty() {
+                return;
+            }
+            for input in refused {
+                self.try_result(input);
+            }
+        }
+    }
+
+    /// Hands on one output. Gives what the core must be told if there was no room for it.
+    fn carry_out(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Answer(id, result) => {
+                self.answer(id, result);
+                None
+            }
+            Output::Event(record) => {
+                self.event(&record);
+                None
+            }
+            Output::Publish(publish) => match self.executors.publishes.try_send(publish) {
+                Err(TrySendError::Full(publish)) => {
+                    let reason = "the node's publish queue is full".to_owned();
+                    Some(Input::Published(publish.id, PublishResult::Failed { reason }))
+                }
+                // Closed: the node shuts down, and the publish is on disk.
+                Ok(()) | Err(TrySendError::Closed(_)) => None,
+            },
+            Output::Fetch(id, request) => match self.executors.fetches.try_send((id, request)) {
+                Err(TrySendError::Full((id, request))) => {
+                    let outcome = Err("the node's fetch queue is full".to_owned());
+                    let tried = FetchTry { source: source(&request).to_owned(), outcome };
+                    let result = FetchResult { tried: vec![tried], hashes: Vec::new() };
+                    Some(Input::Fetched(id, result))
+                }
+                Ok(()) | Err(TrySendError::Closed(_)) => None,
+            },
+        }
+    }
+
+    fn answer(&mut self, id: CommandId, result: Result<Answer, CommandError>) {
+        if matches!(result, Ok(Answer::Accepted { .. })) {
+            self.status.metrics.message(MessageDirection::Sent);
+        }
+        if let Some(answer) = self.answers.remove(&id) {
+            // Whoever asked may be gone; what was asked is done all the same.
+            let _ = answer.send(result.map_err(CallError::Refused));
+        }
+        crash_point("after-answer");
+    }
+
+    fn event(&mut self, record: &EventRecord) {
+        match &record.event {
+            Event::Message { .. } => self.status.metrics.message(MessageDirection::Received),
+            Event::Refused { reason, .. } => self.status.metrics.refused(gauges::label(*reason)),
+            _ => {}
+        }
+        self.gauges.touch(now());
+        self.status.newest_event.send_replace(record.cursor);
+    }
+
+    /// Shows in the node's health whether the database works, and puts off what can wait if not.
+    fn note(&mut self, result: &Result<(), Fault>) {
+        let health = match result {
+            Ok(()) => Health::Ready,
+            Err(fault) => {
+                self.not_before = now() + FAULT_RETRY;
+                Health::Fault(fault.to_string())
+            }
+        };
+        self.status.health.send_if_modified(|old| {
+            let changed = *old != health;
+            match (&health, changed) {
+                (Health::Fault(reason), true) => error!(reason, "the chat's database fails"),
+                (Health::Ready, true) => info!("the chat's database works again"),
+                _ => {}
+            }
+            *old = health;
+            changed
+        });
+    }
+}
+
+/// The name under which a source that was not asked stands in a fetch's result.
+fn source(request: &FetchRequest) -> &'static str {
+    match request.source {
+        FetchSource::OwnArchive(_) => fetch::OWN_ARCHIVE,
+        FetchSource::StorePeers => fetch::STORE_PEERS,
+    }
+}
+
+/// Says that the core's thread has ended, also when it panics.
+struct Ended(Arc<Status>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.health.send_replace(Health::Stopped);
+    }
+}

@@ -1,0 +1,77 @@
+//! The messages of a group.
+
+use axum::Json as JsonAnswer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use waku_groupchat_core::api::views::MessageView;
+use waku_groupchat_core::api::{Answer, Command};
+use waku_groupchat_core::{GroupId, InstallationId, MessageId};
+
+use super::error::ApiError;
+use super::extract::{Json, Path, Query};
+use super::types::{AcceptedMessage, Messages, NewMessage};
+use super::{Api, groups, made_at};
+
+/// Messages of a page if the query does not say.
+const PAGE: usize = 100;
+/// Most messages of a page: at the greatest length a text can have, 24 MiB.
+const MAX_PAGE: usize = 200;
+
+/// Which page of the messages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    /// `next` of the page before; from the beginning if left out.
+    after: Option<usize>,
+    /// Most messages, 1 to 200; 100 if left out.
+    limit: Option<usize>,
+}
+
+pub(super) async fn send(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+    Json(NewMessage { text }): Json<NewMessage>,
+) -> Result<impl IntoResponse, ApiError> {
+    let answer = api.core.command(Command::Send { group, text }).await?;
+    let Answer::Accepted { message: id } = answer else {
+        return Err(ApiError::Answer);
+    };
+    let path = format!("/groups/{group}/messages/{}/{}", id.installation, id.number);
+    Ok((StatusCode::CREATED, made_at(&path), JsonAnswer(AcceptedMessage { id })))
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+    Query(Page { after, limit }): Query<Page>,
+) -> Result<JsonAnswer<Messages>, ApiError> {
+    let limit = within(limit, PAGE, MAX_PAGE)?;
+    // One more tells whether there is a next page.
+    let messages = api.core.query(move |core| core.messages(group, after, limit + 1)).await?;
+    let mut messages = messages.ok_or_else(|| groups::unknown(group))?;
+    let next = (messages.len() > limit).then(|| after.unwrap_or(0) + limit);
+    messages.truncate(limit);
+    Ok(JsonAnswer(Messages { messages, next }))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    Path((group, installation, number)): Path<(GroupId, InstallationId, u64)>,
+) -> Result<JsonAnswer<MessageView>, ApiError> {
+    let id = MessageId { group, installation, number };
+    let message = api.core.query(move |core| core.message(id)).await?;
+    message.map(JsonAnswer).ok_or(ApiError::UnknownMessage { installation, number })
+}
+
+/// A `limit` of a query: 1 to `max`, `default` if it is left out.
+pub(super) fn within(limit: Option<usize>, default: usize, max: usize) -> Result<usize, ApiError> {
+    match limit.unwrap_or(default) {
+        limit if (1..=max).contains(&limit) => Ok(limit),
+        limit => Err(ApiError::Malformed {
+            what: "query",
+            reason: format!("limit must be 1 to {max}, got {limit}"),
+        }),
+    }
+}

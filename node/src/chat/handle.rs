@@ -1,0 +1,193 @@
+//! The way to the core's thread: one bounded queue, and what is known of the core without asking.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+use waku_groupchat_core::api::{
+    Answer, Command, CommandError, FetchId, FetchResult, PublishId, PublishResult,
+};
+use waku_groupchat_core::{Core, Fault};
+use waku_groupchat_metrics::ChatMetrics;
+use waku_groupchat_storage::KvStore;
+use waku_groupchat_waku::WakuMessage;
+
+use super::overflow::Overflow;
+use crate::extension::Connectivity;
+
+/// The core as it runs in a node.
+pub(super) type ChatCore = Core<KvStore>;
+
+/// A question, with the way back for its answer. Gives the fault that kept it from being answered.
+pub(super) type Question = Box<dyn FnOnce(&ChatCore) -> Result<(), Fault> + Send>;
+
+/// What reaches the core's thread, in one bounded queue.
+///
+/// HTTP tries once and answers 429 if the queue is full; arrived messages try once and are read
+/// from the archive later; executors and the catch-up wait for room.
+pub(super) enum Message {
+    /// Somebody wants something done.
+    Command {
+        /// What.
+        command: Command,
+        /// Where the answer goes once it is durable.
+        answer: oneshot::Sender<Result<Answer, CallError>>,
+    },
+    /// Somebody wants to know something; it reads only.
+    Query(Question),
+    /// Messages of the shard that the own archive holds.
+    Arrived(Vec<Arc<WakuMessage>>),
+    /// What became of a publish.
+    Published(PublishId, PublishResult),
+    /// What became of a fetch; its messages came before.
+    Fetched(FetchId, FetchResult),
+    /// Peers came or went.
+    Connectivity(Connectivity),
+}
+
+/// Why a call to the core gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// The core said no.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The queue is full.
+    #[error("the chat has as much to do as it takes: try again")]
+    Full,
+    /// The database failed; nothing was changed.
+    #[error("the chat's database failed, nothing was changed: {0}")]
+    Fault(String),
+    /// The core's thread has ended.
+    #[error("the chat has stopped")]
+    Stopped,
+}
+
+/// Whether the core can work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It can.
+    Ready,
+    /// The last thing it was given met a fault of the database.
+    Fault(String),
+    /// Its thread has ended.
+    Stopped,
+}
+
+/// What is known of the core without asking it.
+#[derive(Debug)]
+pub(super) struct Status {
+    /// Counts what happens.
+    pub(super) metrics: ChatMetrics,
+    /// Whether it can work.
+    pub(super) health: watch::Sender<Health>,
+    /// The cursor of the newest event since the start; 0 before the first.
+    pub(super) newest_event: watch::Sender<u64>,
+    /// Arrived messages that found the queue full.
+    pub(super) overflow: Overflow,
+}
+
+impl Status {
+    pub(super) fn new(metrics: ChatMetrics) -> Self {
+        Self {
+            metrics,
+            health: watch::Sender::new(Health::Ready),
+            newest_event: watch::Sender::new(0),
+            overflow: Overflow::default(),
+        }
+    }
+}
+
+/// Asks the core's thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct CoreHandle {
+    queue: mpsc::Sender<Message>,
+    status: Arc<Status>,
+}
+
+impl CoreHandle {
+    pub(super) fn new(queue: mpsc::Sender<Message>, status: Arc<Status>) -> Self {
+        Self { queue, status }
+    }
+
+    pub(super) fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Has a command carried out; the answer comes after the batch that holds it.
+    pub(super) async fn command(&self, command: Command) -> Result<Answer, CallError> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(Message::Command { command, answer })?;
+        answered.await.unwrap_or(Err(CallError::Stopped))
+    }
+
+    /// Reads on the core's thread.
+    pub(super) async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&ChatCore) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (answer, answered) = oneshot::channel();
+        // Nobody may be waiting any more: then the answer is dropped.
+        let question: Question = Box::new(move |core| match read(core) {
+            Ok(value) => {
+                let _ = answer.send(Ok(value));
+                Ok(())
+            }
+            Err(fault) => {
+                let _ = answer.send(Err(CallError::Fault(fault.to_string())));
+                Err(fault)
+            }
+        });
+        self.offer(Message::Query(question))?;
+        answered.await.unwrap_or(Err(CallError::Stopped))
+    }
+
+    /// Hands over messages that arrived, a few at a time so that commands come in between. What
+    /// finds no room is noted and read from the archive later.
+    pub(super) fn arrived(&self, messages: impl IntoIterator<Item = Arc<WakuMessage>>) {
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() {
+            let batch: Vec<_> = messages.by_ref().take(BATCH).collect();
+            match self.queue.try_send(Message::Arrived(batch)) {
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full(Message::Arrived(batch))) => {
+                    for message in &batch {
+                        self.status.metrics.queue_overflow();
+                        self.status.overflow.mark(message.timestamp);
+                    }
+                }
+                // What comes back is what was sent.
+                Err(TrySendError::Full(_)) => {}
+            }
+        }
+    }
+
+    /// Hands over messages of an archive, waiting for room. `false` once the core has stopped.
+    pub(super) async fn feed(&self, messages: Vec<WakuMessage>) -> bool {
+        let mut messages = messages.into_iter().map(Arc::new).peekable();
+        while messages.peek().is_some() {
+            let batch: Vec<_> = messages.by_ref().take(BATCH).collect();
+            if !self.tell(Message::Arrived(batch)).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts a message into the queue, waiting for room. `false` once the core has stopped.
+    pub(super) async fn tell(&self, message: Message) -> bool {
+        self.queue.send(message).await.is_ok()
+    }
+
+    fn offer(&self, message: Message) -> Result<(), CallError> {
+        self.queue.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                self.status.metrics.queue_overflow();
+                CallError::Full
+            }
+            TrySendError::Closed(_) => CallError::Stopped,
+        })
+    }
+}
+
+/// Most messages of one queue entry: at a few milliseconds each, commands wait little behind them.
+const BATCH: usize = 16;

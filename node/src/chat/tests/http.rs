@@ -1,0 +1,147 @@
+//! The routes, on a core.
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use super::rig::Rig;
+use crate::extension::Extension;
+
+#[tokio::test]
+async fn only_the_token_lets_in() {
+    let rig = Rig::start().await;
+    let good = format!("Bearer {}", rig.token);
+    let wrong = format!("Bearer {}", "0".repeat(64));
+    let basic = format!("Basic {}", rig.token);
+    let short = format!("Bearer {}", &rig.token[..62]);
+    for (given, code) in [
+        (None, "no-token"),
+        (Some(rig.token.as_str()), "no-token"),
+        (Some(basic.as_str()), "no-token"),
+        (Some("Bearer"), "no-token"),
+        (Some("Bearer "), "wrong-token"),
+        (Some(short.as_str()), "wrong-token"),
+        (Some(wrong.as_str()), "wrong-token"),
+    ] {
+        for path in ["/groups", "/accounts", "/nothing"] {
+            let (status, headers, body) = rig.get_as(path, given).await;
+            assert_eq!((status.as_u16(), &body["code"]), (401, &json!(code)), "{given:?}");
+            let challenge = headers["www-authenticate"].to_str().expect("text");
+            assert!(challenge.starts_with("Bearer "), "{challenge}");
+        }
+    }
+    let (status, headers, body) = rig.get_as("/groups", Some(&good)).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({ "groups": [] })));
+    assert_eq!(headers["cache-control"], "no-store");
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_and_found_again() {
+    let rig = Rig::start().await;
+    let (status, body) = rig.get("/accounts").await;
+    assert_eq!((status.as_u16(), &body["code"]), (404, &json!("no-account")));
+    let (status, made) = rig.post("/accounts", json!({})).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let words = made["phrase"].as_str().expect("a phrase").split(' ').count();
+    assert_eq!(words, 24);
+
+    let rig = rig.restart().await;
+    let (status, account) = rig.get("/accounts").await;
+    assert_eq!(status, StatusCode::OK);
+    for key in ["account", "installation", "card"] {
+        assert_eq!(account[key], made[key], "{key}");
+    }
+    let (_, body) = rig.get("/installations").await;
+    assert_eq!(body["installations"][0]["installation"], made["installation"]);
+    assert_eq!(body["installations"][0]["this"], json!(true));
+    let (status, body) = rig.post("/accounts", json!({})).await;
+    assert_eq!((status.as_u16(), &body["code"]), (409, &json!("has-account")));
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_said_can_be_read_after_a_restart() {
+    let rig = Rig::start().await;
+    let group = rig.group().await;
+    let path = format!("/groups/{group}/messages");
+    for number in 1..=5 {
+        let (status, body) = rig.post(&path, json!({ "text": format!("no. {number} 🎈") })).await;
+        assert_eq!(status, StatusCode::CREATED);
+        assert_eq!((&body["id"]["group"], &body["id"]["number"]), (&json!(group), &json!(number)));
+    }
+    let rig = rig.restart().await;
+    let (_, first) = rig.get(&format!("{path}?limit=2")).await;
+    let (_, second) = rig.get(&format!("{path}?limit=2&after={}", first["next"])).await;
+    let (_, third) = rig.get(&format!("{path}?limit=2&after={}", second["next"])).await;
+    let texts: Vec<_> = [&first, &second, &third]
+        .iter()
+        .flat_map(|page| page["messages"].as_array().expect("a list"))
+        .map(|message| message["text"].as_str().expect("a text").to_owned())
+        .collect();
+    assert_eq!(texts, ["no. 1 🎈", "no. 2 🎈", "no. 3 🎈", "no. 4 🎈", "no. 5 🎈"]);
+    assert!(third.get("next").is_none(), "{third}");
+
+    let id = &first["messages"][0]["id"];
+    let installation = id["installation"].as_str().expect("an id");
+    let (status, one) = rig.get(&format!("{path}/{installation}/1")).await;
+    assert_eq!((status, &one["text"]), (StatusCode::OK, &json!("no. 1 🎈")));
+    let (status, body) = rig.get(&format!("{path}/{installation}/6")).await;
+    assert_eq!((status.as_u16(), &body["code"]), (404, &json!("unknown-message")));
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_group_shows_what_was_set() {
+    let rig = Rig::start().await;
+    let group = rig.group().await;
+    let (_, groups) = rig.get("/groups").await;
+    assert_eq!(groups["groups"][0]["group"], json!(group));
+    let (status, view) = rig.get(&format!("/groups/{group}")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&view["name"], &view["description"]), (&json!("Lunch"), &json!("")));
+    let (_, members) = rig.get(&format!("/groups/{group}/members")).await;
+    assert_eq!(members["members"].as_array().map(Vec::len), Some(1));
+    let profile = json!({ "name": "Dinner", "description": "at eight" });
+    let (status, _) =
+        rig.call(Method::PUT, &format!("/groups/{group}/profile"), Some(profile)).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let (_, gaps) = rig.get(&format!("/groups/{group}/missing")).await;
+    assert_eq!(gaps, json!({ "gaps": [] }));
+    assert_eq!(rig.get("/missing").await.1, json!({ "gaps": [] }));
+    assert_eq!(rig.get("/invitations").await.1, json!({ "invitations": [] }));
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_event_wakes_who_waits_for_it() {
+    let rig = Rig::start_with_peer().await;
+    let group = rig.group().await;
+    let mut next = 0;
+    loop {
+        let (_, page) = rig.get(&format!("/events?after={next}&limit=1")).await;
+        let after = page["next"].as_u64().expect("a cursor");
+        if after == next {
+            break;
+        }
+        next = after;
+    }
+    let message = json!({ "text": "hello" });
+    let path = format!("/groups/{group}/messages");
+    let waiting_path = format!("/events?after={next}&wait=30");
+    let (sent, woken) = tokio::join!(rig.post(&path, message), rig.get(&waiting_path));
+    assert_eq!(sent.0, StatusCode::CREATED);
+    let events = woken.1["events"].as_array().expect("a list").clone();
+    assert!(!events.is_empty());
+    assert!(events[0]["cursor"].as_u64() > Some(next));
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_stopped_chat_says_so() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.chat.health(), [("GroupChat".to_owned(), "READY".to_owned())]);
+    rig.chat.shutdown().await;
+    let (status, body) = rig.get("/groups").await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &json!("stopped")));
+    assert_eq!(rig.chat.health(), [("GroupChat".to_owned(), "stopped".to_owned())]);
+}

@@ -1,0 +1,7 @@
+//! The extension in one process, on an engine that is made for it.
+
+mod bad_input;
+mod executors;
+mod http;
+mod queue;
+mod rig;

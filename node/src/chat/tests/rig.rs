@@ -1,0 +1,255 @@
+//! A chat on an engine that publishes to nobody, and requests without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+use waku_groupchat_core::Store;
+use waku_groupchat_core::api::Config;
+use waku_groupchat_metrics::Metrics;
+use waku_groupchat_storage::{Archive, MemoryArchive};
+use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
+use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
+
+use crate::chat::{ChatExtension, ChatOptions, Token};
+use crate::engine::{
+    Engine, EngineError, EngineInfo, PeerInfo, PeerName, PublishError, Published, QueryError,
+};
+use crate::extension::{Connectivity, Context, Extension};
+use crate::node::Intake;
+use crate::publisher::Publisher;
+use crate::rest::RelayCache;
+
+/// The shard of the tests.
+pub(super) const TOPIC: PubsubTopic = PubsubTopic::new(16, 3);
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+type StoreAnswer = Result<StoreQueryResponse, QueryError>;
+type StoreFn = Box<dyn FnMut(&PeerName, &StoreQueryRequest) -> StoreAnswer + Send>;
+
+/// An engine that hands what is published to nobody but the test.
+#[derive(Default)]
+pub(super) struct FakeEngine {
+    published: Mutex<Vec<WakuMessage>>,
+    /// Names and answers of store peers.
+    store: Mutex<Option<(Vec<PeerName>, StoreFn)>>,
+}
+
+impl std::fmt::Debug for FakeEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FakeEngine")
+    }
+}
+
+impl FakeEngine {
+    /// Gives it store peers.
+    pub(super) fn serve(
+        &self,
+        peers: &[&str],
+        answer: impl FnMut(&PeerName, &StoreQueryRequest) -> StoreAnswer + Send + 'static,
+    ) {
+        let peers = peers.iter().copied().map(PeerName::new).collect();
+        *self.store.lock() = Some((peers, Box::new(answer)));
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn subscribe(&self, _: PubsubTopic) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, _: PubsubTopic) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        topic: PubsubTopic,
+        message: WakuMessage,
+    ) -> Result<Published, PublishError> {
+        let hash = message.hash(&topic);
+        self.published.lock().push(message);
+        Ok(Published { hash, peers: 1 })
+    }
+
+    async fn store_query(&self, peer: &PeerName, request: StoreQueryRequest) -> StoreAnswer {
+        match &mut *self.store.lock() {
+            Some((_, answer)) => answer(peer, &request),
+            None => Err(QueryError::Unreachable(peer.clone())),
+        }
+    }
+
+    async fn store_peers(&self) -> Result<Vec<PeerName>, EngineError> {
+        Ok(self.store.lock().as_ref().map(|(peers, _)| peers.clone()).unwrap_or_default())
+    }
+
+    async fn peers(&self) -> Result<Vec<PeerInfo>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        Err(EngineError::Closed)
+    }
+
+    async fn shutdown(&self) {}
+}
+
+/// A chat with its own folder, archive and engine.
+pub(super) struct Rig {
+    pub(super) chat: Arc<ChatExtension>,
+    pub(super) token: String,
+    router: Router,
+    dir: TempDir,
+    _peers: watch::Sender<Connectivity>,
+}
+
+impl Rig {
+    /// Starts in a fresh folder, without peers: only what the test does changes anything.
+    pub(super) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder"), Connectivity::default()).await
+    }
+
+    /// Starts in a fresh folder, with a relay peer that takes everything.
+    pub(super) async fn start_with_peer() -> Self {
+        let connectivity = Connectivity { relay_peers: 1, store_peers: 0 };
+        Self::start_in(tempfile::tempdir().expect("a folder"), connectivity).await
+    }
+
+    async fn start_in(dir: TempDir, connectivity: Connectivity) -> Self {
+        let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
+        let archive: Arc<dyn Archive> = Arc::new(MemoryArchive::new());
+        let (peers, connectivity) = watch::channel(connectivity);
+        let metrics = Metrics::new("test").expect("fresh metrics");
+        let context = Context {
+            engine: Arc::clone(&engine),
+            publisher: publisher(engine, &archive, &metrics),
+            archive,
+            connectivity,
+            registry: metrics.registry().clone(),
+        };
+        let token = Token::load_or_create(&dir.path().join("api-token")).expect("a token");
+        let text = token.reveal().to_string();
+        // No record leaves by itself while a test runs.
+        let core = Config { registration_delay: YEAR, ..Config::new(TOPIC) };
+        let options = ChatOptions { core, queue_capacity: 16 };
+        let chat = ChatExtension::start(context, options, dir.path(), token).await.expect("a chat");
+        Self { router: chat.routes(), chat, token: text, dir, _peers: peers }
+    }
+
+    /// Stops it, and starts another on the same folder.
+    pub(super) async fn restart(self) -> Self {
+        self.chat.shutdown().await;
+        Self::start_in(self.dir, Connectivity::default()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let body = body.map(|body| body.to_string());
+        let authorization = format!("Bearer {}", self.token);
+        let (status, _, body) =
+            request(&self.router, method, path, Some(&authorization), body.as_deref()).await;
+        (status, body)
+    }
+
+    /// A request with this body, as it stands.
+    pub(super) async fn post_text(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        let authorization = format!("Bearer {}", self.token);
+        let (status, _, body) =
+            request(&self.router, Method::POST, path, Some(&authorization), Some(body)).await;
+        (status, body)
+    }
+
+    /// A request with this `Authorization`, or none.
+    pub(super) async fn get_as(
+        &self,
+        path: &str,
+        authorization: Option<&str>,
+    ) -> (StatusCode, HeaderMap, Value) {
+        request(&self.router, Method::GET, path, authorization, None).await
+    }
+
+    /// An account and a group of it, by its id.
+    pub(super) async fn group(&self) -> String {
+        let (status, _) = self.post("/accounts", json!({})).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let (status, made) = self.post("/groups", json!({ "name": "Lunch" })).await;
+        assert_eq!(status, StatusCode::CREATED);
+        made["group"].as_str().expect("an id").to_owned()
+    }
+
+    /// Everything in the core's database.
+    pub(super) async fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.chat.core.query(|core| Ok(core.store().scan(b"")?)).await.expect("a scan")
+    }
+}
+
+/// A publisher on an engine and an archive.
+pub(super) fn publisher(
+    engine: Arc<dyn Engine>,
+    archive: &Arc<dyn Archive>,
+    metrics: &Metrics,
+) -> Publisher {
+    let capacity = std::num::NonZeroU32::MIN;
+    let cache = Arc::new(RelayCache::new(capacity, metrics.clone()));
+    let intake = Intake::new(Some(Arc::clone(archive)), cache, metrics.clone());
+    Publisher::new(engine, Arc::new(intake))
+}
+
+/// A message on a content topic of the chat's form, which no group has.
+pub(super) fn foreign_message(timestamp: i64, payload: &[u8]) -> WakuMessage {
+    let topic = ContentTopic::from_wire("/wgc/1/abcdefghijklmnopqrstuvwxyz/proto");
+    WakuMessage::new(topic, payload.to_vec(), timestamp)
+}
+
+/// One request to `/chat/v1{path}`; an empty body is JSON's null.
+pub(super) async fn request(
+    router: &Router,
+    method: Method,
+    path: &str,
+    authorization: Option<&str>,
+    body: Option<&str>,
+) -> (StatusCode, HeaderMap, Value) {
+    let mut request = Request::builder().method(method).uri(format!("/chat/v1{path}"));
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    if body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let request = request.body(Body::from(body.unwrap_or_default().to_owned()));
+    let response = router.clone().oneshot(request.expect("a request")).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 1 << 26).await.expect("a body");
+    let body = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&bytes).expect("the body is JSON")
+    };
+    (parts.status, parts.headers, body)
+}
