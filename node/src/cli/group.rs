@@ -1,0 +1,225 @@
+//! `group`: groups, their members, and invitations.
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use waku_groupchat_core::GroupId;
+use waku_groupchat_core::api::views::{GroupState, GroupView};
+
+use super::client::Client;
+use super::text::{clean, clean_line, fields, hang, table};
+use super::{CliError, NodeArgs, Page, names};
+use crate::chat::api::types::{
+    CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, Profile,
+};
+
+/// `group` and what stands before its command.
+#[derive(Clone, Debug, Args)]
+pub struct GroupArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+    #[command(subcommand)]
+    pub(super) command: GroupCommand,
+}
+
+/// What to do with groups. A GROUP is an id, the beginning of one, or a name.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum GroupCommand {
+    /// Make a group with this account in it
+    Create {
+        /// Its name
+        name: String,
+        /// Its description
+        #[arg(long, default_value = "")]
+        description: String,
+    },
+    /// List the groups
+    List,
+    /// Show a group
+    Show {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// List the accounts in a group and their installations
+    Members {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// Invite accounts by their contact cards
+    Invite {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// What `account card` printed at theirs
+        #[arg(required = true, value_name = "CARD")]
+        cards: Vec<String>,
+    },
+    /// List the invitations that wait for an answer
+    Invitations,
+    /// Join a group this account is invited to
+    Accept {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// Turn an invitation down
+    Decline {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// Set a group's name or description for all
+    Profile {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// The new name
+        #[arg(long)]
+        name: Option<String>,
+        /// The new description
+        #[arg(long)]
+        description: Option<String>,
+    },
+}
+
+pub(super) fn run(command: &GroupCommand, client: &Client) -> Result<Page, CliError> {
+    match command {
+        GroupCommand::Create { name, description } => create(client, name, description),
+        GroupCommand::List => list(client),
+        GroupCommand::Show { group } => show(client, group),
+        GroupCommand::Members { group } => members(client, group),
+        GroupCommand::Invite { group, cards } => invite(client, group, cards),
+        GroupCommand::Invitations => invitations(client),
+        GroupCommand::Accept { group } => {
+            let id = names::invitation(client, group)?;
+            answer(client, id, "accept", "Joining")
+        }
+        GroupCommand::Decline { group } => {
+            let id = names::invitation(client, group)?;
+            answer(client, id, "decline", "Turned down the invitation to")
+        }
+        GroupCommand::Profile { group, name, description } => {
+            profile(client, group, name.as_deref(), description.as_deref())
+        }
+    }
+}
+
+fn create(client: &Client, name: &str, description: &str) -> Result<Page, CliError> {
+    let profile = Profile { name: name.to_owned(), description: description.to_owned() };
+    let made: CreatedGroup = client.post("/groups", &profile)?;
+    let text = format!(
+        "Group {} is made. Invite to it with:\n\n  waku-groupchat group invite {} CARD…\n",
+        made.group,
+        made.group.short()
+    );
+    Page::new(&made, text)
+}
+
+fn list(client: &Client) -> Result<Page, CliError> {
+    let answer: Groups = client.get("/groups")?;
+    if answer.groups.is_empty() {
+        return Page::new(&answer, "No groups yet.\n".to_owned());
+    }
+    let rows: Vec<_> = answer
+        .groups
+        .iter()
+        .map(|g| {
+            [
+                g.group.short(),
+                clean_line(&g.name),
+                state(g.state).to_owned(),
+                g.accounts.to_string(),
+                g.installations.to_string(),
+                clean_line(&g.description),
+            ]
+        })
+        .collect();
+    let head = ["GROUP", "NAME", "STATE", "ACCOUNTS", "INSTALLATIONS", "DESCRIPTION"];
+    Page::new(&answer, table(head, &rows))
+}
+
+fn show(client: &Client, group: &str) -> Result<Page, CliError> {
+    let id = names::group(client, group)?;
+    let g: GroupView = client.get(&format!("/groups/{id}"))?;
+    let text = fields(&[
+        ("Group", g.group.to_string()),
+        ("Name", clean_line(&g.name)),
+        ("State", state(g.state).to_owned()),
+        ("Accounts", g.accounts.to_string()),
+        ("Installations", g.installations.to_string()),
+        ("Epoch", g.epoch.to_string()),
+        ("Creator", g.creator.to_string()),
+    ]);
+    let text = text + &hang("Description    ", &clean(&g.description));
+    Page::new(&g, text)
+}
+
+fn members(client: &Client, group: &str) -> Result<Page, CliError> {
+    let id = names::group(client, group)?;
+    let answer: Members = client.get(&format!("/groups/{id}/members"))?;
+    let rows: Vec<_> = answer
+        .members
+        .iter()
+        .flat_map(|m| {
+            m.installations.iter().enumerate().map(|(n, installation)| {
+                let account = if n == 0 { m.account.to_string() } else { String::new() };
+                [account, installation.to_string()]
+            })
+        })
+        .collect();
+    Page::new(&answer, table(["ACCOUNT", "INSTALLATION"], &rows))
+}
+
+fn invite(client: &Client, group: &str, cards: &[String]) -> Result<Page, CliError> {
+    let id = names::group(client, group)?;
+    let body = NewInvitations { cards: cards.iter().map(|c| c.trim().to_owned()).collect() };
+    let answer: Inviting = client.post(&format!("/groups/{id}/invitations"), &body)?;
+    let mut text = "Inviting, as soon as their registration records are found:\n".to_owned();
+    for account in &answer.accounts {
+        text.push_str(&format!("  {account}\n"));
+    }
+    Page::new(&answer, text)
+}
+
+fn invitations(client: &Client) -> Result<Page, CliError> {
+    let answer: Invitations = client.get("/invitations")?;
+    if answer.invitations.is_empty() {
+        return Page::new(&answer, "No invitations wait for an answer.\n".to_owned());
+    }
+    let rows: Vec<_> = answer
+        .invitations
+        .iter()
+        .map(|i| {
+            let from = i.from.short();
+            [i.group.short(), clean_line(&i.name), from, clean_line(&i.description)]
+        })
+        .collect();
+    Page::new(&answer, table(["GROUP", "NAME", "FROM", "DESCRIPTION"], &rows))
+}
+
+fn answer(client: &Client, id: GroupId, verb: &str, done: &str) -> Result<Page, CliError> {
+    let nothing: Value =
+        client.post(&format!("/invitations/{id}/{verb}"), &serde_json::json!({}))?;
+    Page::new(&nothing, format!("{done} group {id}.\n"))
+}
+
+fn profile(
+    client: &Client,
+    group: &str,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Result<Page, CliError> {
+    if name.is_none() && description.is_none() {
+        return Err(CliError::NothingToChange);
+    }
+    let id = names::group(client, group)?;
+    let now: GroupView = client.get(&format!("/groups/{id}"))?;
+    let body = Profile {
+        name: name.unwrap_or(&now.name).to_owned(),
+        description: description.unwrap_or(&now.description).to_owned(),
+    };
+    let nothing: Value = client.put(&format!("/groups/{id}/profile"), &body)?;
+    Page::new(&nothing, format!("Set the profile of group {id}.\n"))
+}
+
+fn state(state: GroupState) -> &'static str {
+    match state {
+        GroupState::Invited => "invited",
+        GroupState::Joined => "joined",
+    }
+}

@@ -1,0 +1,168 @@
+//! `send` and `read`: the messages of a group.
+
+use std::fmt::Write;
+use std::io::{self, Read};
+
+use clap::Args;
+use waku_groupchat_core::AccountId;
+use waku_groupchat_core::api::views::{AccountView, GroupView, MessageView, SendState};
+
+use super::client::Client;
+use super::text::{clean, clean_line, clock, date, hang, pad};
+use super::{CliError, NodeArgs, Page, names};
+use crate::chat::api::types::{AcceptedMessage, Messages, NewMessage};
+
+/// `send`.
+#[derive(Clone, Debug, Args)]
+pub struct SendArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+    /// Id, beginning of the id, or name of the group
+    group: String,
+    /// What to say; `-` takes it from standard input
+    #[arg(allow_hyphen_values = true)]
+    text: String,
+}
+
+/// `read`.
+#[derive(Clone, Debug, Args)]
+pub struct ReadArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+    /// Id, beginning of the id, or name of the group
+    group: String,
+    /// Only this many, the last ones
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+}
+
+pub(super) fn send(args: &SendArgs, client: &Client) -> Result<Page, CliError> {
+    let text = if args.text == "-" {
+        let mut text = String::new();
+        io::stdin().lock().read_to_string(&mut text).map_err(CliError::Stdin)?;
+        // The line break that ends a piped text is not part of it.
+        text.strip_suffix('\n').map_or(text.clone(), str::to_owned)
+    } else {
+        args.text.clone()
+    };
+    let id = names::group(client, &args.group)?;
+    let accepted: AcceptedMessage =
+        client.post(&format!("/groups/{id}/messages"), &NewMessage { text })?;
+    let text = format!(
+        "Accepted as number {} of installation {}.\n",
+        accepted.id.number,
+        accepted.id.installation.short()
+    );
+    Page::new(&accepted, text)
+}
+
+pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
+    let id = names::group(client, &args.group)?;
+    let group: GroupView = client.get(&format!("/groups/{id}"))?;
+    let own: AccountView = client.get("/accounts")?;
+    let mut all = Messages { messages: Vec::new(), next: None };
+    loop {
+        let after = all.next.map(|next| format!("?after={next}")).unwrap_or_default();
+        let page: Messages = client.get(&format!("/groups/{id}/messages{after}"))?;
+        all.messages.extend(page.messages);
+        all.next = page.next;
+        if all.next.is_none() {
+            break;
+        }
+    }
+    if let Some(last) = args.last {
+        all.messages.drain(..all.messages.len().saturating_sub(last));
+    }
+    let text = conversation(&group, own.account, &all.messages);
+    Page::new(&all, text)
+}
+
+/// A head, then the messages by day: time, who, number, and how far the own ones got.
+fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> String {
+    let mut text = format!("{} ({})\n", clean_line(&group.name), group.group.short());
+    if messages.is_empty() {
+        text.push_str("\nNo messages yet.\n");
+        return text;
+    }
+    let leads: Vec<_> = messages.iter().map(|m| lead(m, own)).collect();
+    let width = leads.iter().map(String::len).max().unwrap_or(0) + 2;
+    let mut day = String::new();
+    for (message, lead) in messages.iter().zip(&leads) {
+        let today = date(message.time);
+        if today != day {
+            let _ = writeln!(text, "\n{today} (UTC)");
+            day = today;
+        }
+        text.push_str(&hang(&pad(lead, width), &clean(&message.text)));
+    }
+    text
+}
+
+fn lead(message: &MessageView, own: AccountId) -> String {
+    let account = message.account.short();
+    let who = if message.account == own { "you" } else { &account };
+    let id = &message.id;
+    let how = message.sending.map(sending).unwrap_or_default();
+    format!("{}  {who:<8} {}#{}{how}", clock(message.time), id.installation.short(), id.number)
+}
+
+fn sending(state: SendState) -> String {
+    match state {
+        SendState::Queued => "  queued".to_owned(),
+        SendState::Published { peers: 1 } => "  at 1 peer".to_owned(),
+        SendState::Published { peers } => format!("  at {peers} peers"),
+        SendState::Stored => "  stored".to_owned(),
+        SendState::Acknowledged => "  received".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waku_groupchat_core::api::views::GroupState;
+    use waku_groupchat_core::{GroupId, InstallationId, MessageId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_readable() {
+        let group = GroupId::from_bytes([0xaa; 16]);
+        let own = AccountId::from_bytes([1; 32]);
+        let message = |account: u8, number, secs: u64, text: &str, sending| MessageView {
+            id: MessageId {
+                group,
+                installation: InstallationId::from_bytes([account; 32]),
+                number,
+            },
+            account: AccountId::from_bytes([account; 32]),
+            text: text.to_owned(),
+            time: Timestamp::from_secs(1_763_860_953 + secs),
+            waku_hash: String::new(),
+            sending,
+        };
+        let view = GroupView {
+            group,
+            name: "Lunch".to_owned(),
+            description: String::new(),
+            state: GroupState::Joined,
+            epoch: 1,
+            accounts: 2,
+            installations: 2,
+            creator: InstallationId::from_bytes([1; 32]),
+        };
+        let messages = [
+            message(1, 1, 0, "noon?", Some(SendState::Stored)),
+            message(2, 10, 5, "yes\nor one", None),
+            message(2, 11, 86_400, "昨日\u{1b}[2J", None),
+        ];
+        assert_eq!(
+            conversation(&view, own, &messages),
+            "Lunch (aaaaaaaa)\n\n\
+             2025-11-23 (UTC)\n\
+             01:22:33  you      01010101#1  stored  noon?\n\
+             01:22:38  02020202 02020202#10         yes\n\
+             \x20                                      or one\n\n\
+             2025-11-24 (UTC)\n\
+             01:22:33  02020202 02020202#11         昨日\u{fffd}[2J\n"
+        );
+    }
+}
