@@ -1,0 +1,112 @@
+//! The chat API of a node, blocking, for a test.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ureq::Agent;
+
+use crate::process::Node;
+
+/// The longest any condition may take.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits for a condition, with a deadline.
+pub(crate) fn until(what: &str, mut met: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !met() {
+        assert!(start.elapsed() < DEADLINE, "within {DEADLINE:?}: {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// Speaks to one node.
+pub(crate) struct Client {
+    agent: Agent,
+    url: String,
+    authorization: String,
+}
+
+impl Client {
+    /// Of a node that serves.
+    pub(crate) fn of(node: &Node) -> Self {
+        let token = fs::read_to_string(node.dir().join("api-token")).expect("the node's token");
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            url: format!("http://{}/chat/v1", node.rest()),
+            authorization: format!("Bearer {}", token.trim()),
+        }
+    }
+
+    /// Of a node that may die before it serves.
+    pub(crate) fn try_of(node: &mut Node) -> Option<Self> {
+        node.serves().then(|| Self::of(node))
+    }
+
+    /// The answer to a `GET` that must succeed.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let mut answer =
+            request.header("Authorization", &self.authorization).call().expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.body_mut().read_json().expect("JSON")
+    }
+
+    /// The answer to a `POST`; `None` if the node dies over it.
+    pub(crate) fn post(&self, path: &str, body: Value) -> Option<Value> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("Authorization", &self.authorization);
+        let mut answer = request.send_json(body).ok()?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string().ok()?;
+        assert!(status.is_success(), "{path}: {status} {text}");
+        if text.is_empty() {
+            return Some(Value::Null);
+        }
+        Some(serde_json::from_str(&text).expect("JSON"))
+    }
+
+    /// All messages of a group with one sender, by number. Each number is there once.
+    pub(crate) fn messages(&self, group: &str) -> BTreeMap<u64, String> {
+        let mut held = BTreeMap::new();
+        let mut query = String::new();
+        loop {
+            let page = self.get(&format!("/groups/{group}/messages{query}"));
+            for message in page["messages"].as_array().expect("a list") {
+                let number = message["id"]["number"].as_u64().expect("a number");
+                let text = message["text"].as_str().expect("a text").to_owned();
+                let other = held.insert(number, text);
+                assert_eq!(other, None, "number {number} came twice");
+            }
+            match page["next"].as_u64() {
+                Some(next) => query = format!("?after={next}"),
+                None => return held,
+            }
+        }
+    }
+
+    /// Every event that is kept.
+    pub(crate) fn all_events(&self) -> Vec<Value> {
+        let mut events = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.get(&format!("/events?limit=1000&after={after}"));
+            let list = page["events"].as_array().expect("a list");
+            if list.is_empty() {
+                return events;
+            }
+            events.extend(list.iter().cloned());
+            after = page["next"].as_u64().expect("a cursor");
+        }
+    }
+}
