@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::label::{Label, label};
-use crate::register::{RegisterError, SECONDS, add};
+use crate::register::{RegisterError, SECONDS, add, counter};
 
 label! {
     /// What a request was for: the first part of its path, never the path itself.
@@ -77,11 +77,13 @@ impl StatusClass {
 pub struct HttpMetrics {
     requests: IntCounterVec,
     duration: HistogramVec,
+    cache_dropped: IntCounter,
 }
 
 impl HttpMetrics {
-    /// Registers `waku_groupchat_http_requests_total` and
-    /// `waku_groupchat_http_request_duration_seconds`.
+    /// Registers `waku_groupchat_http_requests_total`,
+    /// `waku_groupchat_http_request_duration_seconds` and
+    /// `waku_groupchat_rest_cache_dropped_total`.
     ///
     /// # Errors
     ///
@@ -107,6 +109,11 @@ impl HttpMetrics {
                     &[Resource::NAME],
                 ),
             )?,
+            cache_dropped: counter(
+                registry,
+                "waku_groupchat_rest_cache_dropped_total",
+                "Messages that left the REST relay cache unread, to make room",
+            )?,
         };
         for resource in Resource::ALL {
             metrics.duration.with_label_values(&[resource.as_str()]);
@@ -121,5 +128,10 @@ impl HttpMetrics {
     pub fn answered(&self, resource: Resource, status: StatusClass, took: Duration) {
         self.requests.with_label_values(&[resource.as_str(), status.as_str()]).inc();
         self.duration.with_label_values(&[resource.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a message that left the relay cache unread, because the cache was full.
+    pub fn relay_cache_dropped(&self) {
+        self.cache_dropped.inc();
     }
 }

@@ -27,6 +27,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("waku_groupchat_publishes_total", "counter"),
     ("waku_groupchat_queue_overflow_total", "counter"),
     ("waku_groupchat_refused_total", "counter"),
+    ("waku_groupchat_rest_cache_dropped_total", "counter"),
     ("waku_histogram_message_size", "histogram"),
     ("waku_node_errors_total", "counter"),
     ("waku_node_messages_total", "counter"),
