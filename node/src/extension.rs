@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
+use futures::future::BoxFuture;
 use prometheus::Registry;
 use tokio::sync::watch;
 use waku_groupchat_storage::Archive;
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
 use crate::engine::Engine;
+use crate::publisher::Publisher;
 
 /// An extension, once started. All methods take `&self`; the node shares it behind an `Arc`.
 #[async_trait]
@@ -53,8 +55,10 @@ pub struct Arrived {
 /// What an extension is started with.
 #[derive(Clone)]
 pub struct Context {
-    /// The engine.
+    /// The engine: queries, peers, topics. Publishes go through [`Context::publisher`].
     pub engine: Arc<dyn Engine>,
+    /// The way out: relay, then the own archive.
+    pub publisher: Publisher,
     /// The node's own archive, which holds the extension's whole shard.
     pub archive: Arc<dyn Archive>,
     /// Peers now; changes wake whoever waits.
@@ -66,6 +70,32 @@ pub struct Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// An extension that is not started yet: where it lives, and how it starts.
+pub struct Plan {
+    /// As [`Extension::name`].
+    pub name: &'static str,
+    /// As [`Extension::pubsub_topic`].
+    pub pubsub_topic: PubsubTopic,
+    /// Starts it. Called once archive and engine run and the topic is subscribed to.
+    pub start: Start,
+}
+
+/// Starts an extension. An error stops the node's start.
+pub type Start =
+    Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Arc<dyn Extension>, StartError>> + Send>;
+
+/// Why an extension did not start.
+pub type StartError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("name", &self.name)
+            .field("pubsub_topic", &self.pubsub_topic)
+            .finish_non_exhaustive()
     }
 }
 

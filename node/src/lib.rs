@@ -6,14 +6,19 @@
 //! - [`options`]: TOML, environment and command line in nwaku's names.
 //! - [`node`]: puts archive, engine, extensions and HTTP together.
 //! - [`rest`]: nwaku's REST endpoints; each extension adds its own.
+//! - [`publisher`]: the one way out, for REST and extensions.
 //! - [`cli`]: the commands that speak to a running node.
 
 pub mod bindings;
 pub mod chat;
 pub mod cli;
+pub mod crash;
 pub mod engine;
 pub mod extension;
 pub mod native;
 pub mod node;
 pub mod options;
+pub mod publisher;
 pub mod rest;
+#[cfg(test)]
+mod testing;

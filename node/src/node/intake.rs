@@ -1,0 +1,189 @@
+//! What becomes of a message that the node has: archive, then REST cache, then extensions.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::{debug, error, warn};
+use waku_groupchat_metrics::{Metrics, NodeError};
+use waku_groupchat_storage::{Archive, ArchivedMessage};
+use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
+
+use crate::extension::{Arrived, Extension};
+use crate::rest::RelayCache;
+
+/// A message whose timestamp is further than this from the node's clock is not archived, as in
+/// nwaku (`MaxMessageTimestampVariance`); it is still delivered. Nanoseconds.
+const MAX_TIMESTAMP_VARIANCE: u64 = 20_000_000_000;
+
+/// A message that the node has, with the topic it came on.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) topic: PubsubTopic,
+    pub(crate) hash: MessageHash,
+    pub(crate) message: Arc<WakuMessage>,
+}
+
+/// Where messages go, shared by the inbound task and the publisher.
+pub(crate) struct Intake {
+    archive: Option<Arc<dyn Archive>>,
+    cache: Arc<RelayCache>,
+    metrics: Metrics,
+    /// Set once, before the inbound task begins.
+    extensions: OnceLock<Vec<Arc<dyn Extension>>>,
+}
+
+impl Intake {
+    pub(crate) fn new(
+        archive: Option<Arc<dyn Archive>>,
+        cache: Arc<RelayCache>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { archive, cache, metrics, extensions: OnceLock::new() }
+    }
+
+    /// Names the extensions that messages are handed to. Once.
+    pub(crate) fn set_extensions(&self, extensions: Vec<Arc<dyn Extension>>) {
+        if self.extensions.set(extensions).is_err() {
+            error!("extensions were set twice");
+        }
+    }
+
+    /// Takes messages of the network: archive, cache, extensions.
+    pub(crate) async fn take(&self, batch: Vec<Incoming>) {
+        self.archive(&batch).await;
+        for incoming in &batch {
+            self.cache.add(incoming.topic, &incoming.message);
+        }
+        for extension in self.extensions.get().into_iter().flatten() {
+            let topic = extension.pubsub_topic();
+            let arrived: Vec<Arrived> = batch
+                .iter()
+                .filter(|incoming| incoming.topic == topic)
+                .map(|i| Arrived { hash: i.hash, message: Arc::clone(&i.message) })
+                .collect();
+            if !arrived.is_empty() {
+                extension.on_messages(&arrived).await;
+            }
+        }
+    }
+
+    /// Keeps what an extension has published: archive and cache.
+    pub(crate) async fn keep_own(
+        &self,
+        topic: PubsubTopic,
+        hash: MessageHash,
+        message: WakuMessage,
+    ) {
+        let own = [Incoming { topic, hash, message: Arc::new(message) }];
+        self.archive(&own).await;
+        self.cache.add(topic, &own[0].message);
+    }
+
+    /// Takes what somebody has published through this node.
+    pub(crate) async fn take_own(
+        &self,
+        topic: PubsubTopic,
+        hash: MessageHash,
+        message: WakuMessage,
+    ) {
+        self.take(vec![Incoming { topic, hash, message: Arc::new(message) }]).await;
+    }
+
+    async fn archive(&self, batch: &[Incoming]) {
+        let Some(archive) = &self.archive else { return };
+        let now = now_ns();
+        let batch: Vec<ArchivedMessage> = batch.iter().filter_map(|i| archived(i, now)).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let (archive, metrics) = (Arc::clone(archive), self.metrics.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let begin = Instant::now();
+            let report = archive.insert(&batch);
+            metrics.store().inserted(begin.elapsed());
+            metrics.store().archived(archive.len());
+            report
+        })
+        .await;
+        match written {
+            Ok(Ok(report)) => debug!(?report, "archived"),
+            Ok(Err(error)) => {
+                self.metrics.node().error(NodeError::ArchiveInsert);
+                warn!(error = &error as &dyn std::error::Error, "the archive cannot write");
+            }
+            Err(error) => {
+                self.metrics.node().error(NodeError::ArchiveInsert);
+                error!(%error, "the archive's writer panicked");
+            }
+        }
+    }
+}
+
+/// What the archive is to keep of a message; `None` if it is ephemeral or its time is off.
+fn archived(incoming: &Incoming, now: i64) -> Option<ArchivedMessage> {
+    let message = &incoming.message;
+    if message.ephemeral {
+        return None;
+    }
+    let timestamp = message.timestamp.filter(|timestamp| *timestamp != 0);
+    if timestamp.is_some_and(|timestamp| timestamp.abs_diff(now) > MAX_TIMESTAMP_VARIANCE) {
+        debug!(hash = %incoming.hash, "not archived: its timestamp is more than 20 s off");
+        return None;
+    }
+    let mut message = WakuMessage::clone(message);
+    // The archive's order needs one. The hash stays that of the message as it was sent.
+    message.timestamp = timestamp.or(Some(now));
+    Some(ArchivedMessage { hash: incoming.hash, pubsub_topic: incoming.topic, message })
+}
+
+/// The node's clock, in nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use waku_groupchat_waku::ContentTopic;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000_000_000_000;
+
+    fn incoming(timestamp: Option<i64>, ephemeral: bool) -> Incoming {
+        let topic = PubsubTopic::new(1, 2);
+        let content = ContentTopic::from_wire("/app/1/name/proto");
+        let mut message = WakuMessage::new(content, b"x".to_vec(), 0);
+        message.timestamp = timestamp;
+        message.ephemeral = ephemeral;
+        Incoming { topic, hash: message.hash(&topic), message: Arc::new(message) }
+    }
+
+    #[test]
+    fn only_messages_that_stay_and_are_on_time_are_archived() {
+        let variance = MAX_TIMESTAMP_VARIANCE as i64;
+        for (timestamp, kept) in [
+            (NOW, true),
+            (NOW + variance, true),
+            (NOW - variance, true),
+            (NOW + variance + 1, false),
+            (NOW - variance - 1, false),
+            (-1, false),
+            (i64::MAX, false),
+            (i64::MIN, false),
+        ] {
+            assert_eq!(archived(&incoming(Some(timestamp), false), NOW).is_some(), kept);
+            assert!(archived(&incoming(Some(timestamp), true), NOW).is_none());
+        }
+    }
+
+    #[test]
+    fn a_message_without_time_gets_the_time_it_came() {
+        for timestamp in [None, Some(0)] {
+            let incoming = incoming(timestamp, false);
+            let kept = archived(&incoming, NOW).expect("archived");
+            assert_eq!(kept.message.timestamp, Some(NOW));
+            assert_eq!(kept.hash, incoming.message.hash(&incoming.topic));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `/health`: whether the node does what it is for.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use waku_groupchat_waku::{relay, store};
+
+use super::state::State;
+use crate::engine::PeerInfo;
+
+const READY: &str = "READY";
+const NOT_READY: &str = "NOT_READY";
+const NOT_MOUNTED: &str = "NOT_MOUNTED";
+
+/// nwaku's `HealthReport`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    node_health: &'static str,
+    /// One object a protocol: `{"Relay": "READY"}`, with `desc` where it is not ready.
+    protocols_health: Vec<Map<String, Value>>,
+}
+
+/// `GET /health`. 503 if the engine has ended or an extension is not ready; a node without peers
+/// is ready, its protocols are not.
+pub(super) async fn get(Shared(state): Shared<State>) -> (StatusCode, Json<Health>) {
+    let peers = state.engine.peers().await;
+    let mut ready = peers.is_ok();
+    let peers = peers.unwrap_or_default();
+    let mut protocols = vec![relay(&state, &peers), own_store(&state), store_client(&peers)];
+    for (name, health) in state.extensions.iter().flat_map(|extension| extension.health()) {
+        ready &= health == READY;
+        let health = if health == READY { Ok(()) } else { Err(health) };
+        protocols.push(line(&name, health));
+    }
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let node_health = if ready { READY } else { NOT_READY };
+    (status, Json(Health { node_health, protocols_health: protocols }))
+}
+
+fn relay(state: &State, peers: &[PeerInfo]) -> Map<String, Value> {
+    if !state.options.relay.enabled {
+        return entry("Relay", NOT_MOUNTED);
+    }
+    let connected = peers.iter().any(|peer| speaks(peer, relay::PROTOCOL));
+    line("Relay", if connected { Ok(()) } else { Err("No connected peers".to_owned()) })
+}
+
+fn own_store(state: &State) -> Map<String, Value> {
+    entry("Store", if state.archive.is_some() { READY } else { NOT_MOUNTED })
+}
+
+fn store_client(peers: &[PeerInfo]) -> Map<String, Value> {
+    let connected = peers.iter().any(|peer| speaks(peer, store::PROTOCOL));
+    let why = "No Store service peer available yet";
+    line("Store Client", if connected { Ok(()) } else { Err(why.to_owned()) })
+}
+
+fn speaks(peer: &PeerInfo, protocol: &str) -> bool {
+    peer.protocols.iter().any(|p| p == protocol)
+}
+
+fn entry(name: &str, health: &str) -> Map<String, Value> {
+    Map::from_iter([(name.to_owned(), health.into())])
+}
+
+fn line(name: &str, health: Result<(), String>) -> Map<String, Value> {
+    match health {
+        Ok(()) => entry(name, READY),
+        Err(why) => {
+            let mut line = entry(name, NOT_READY);
+            line.insert("desc".to_owned(), why.into());
+            line
+        }
+    }
+}
