@@ -1,3 +1,92 @@
-//! The `waku-groupchat` binary.
+//! The `waku-groupchat` binary: `run` is the node, the other commands speak to one that runs.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+use waku_groupchat_node::options::{LogFormat, Logging, Options};
+use waku_groupchat_node::{cli, node, options};
+
+/// Exit code of a node whose options stop the start.
+const BAD_OPTIONS: u8 = 2;
+
+/// A Waku relay node with end-to-end encrypted group chat inside.
+#[derive(Debug, Parser)]
+#[command(name = "waku-groupchat", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node (`run --help` lists its options)
+    Run(RunArgs),
+    #[command(flatten)]
+    Client(cli::Command),
+}
+
+/// Left to [`Options`], which has one table for arguments, environment and files.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct RunArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run(args.arguments),
+        Command::Client(command) => cli::main(&command),
+    }
+}
+
+fn run(arguments: Vec<OsString>) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        print!("{}", options::help());
+        return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| argument == "--sample") {
+        print!("{}", options::sample());
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::load(arguments, std::env::vars_os()) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_OPTIONS);
+        }
+    };
+    log(&options.logging);
+    match serve(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(node::run(options))?)
+}
+
+/// What this project logs at the level of the options; libraries no finer than warnings, or than
+/// `INFO` where this project's own details are wanted.
+fn log(logging: &Logging) {
+    let level = logging.level.0;
+    let coarsest = if level > LevelFilter::INFO { LevelFilter::INFO } else { LevelFilter::WARN };
+    let others = level.min(coarsest);
+    let targets = Targets::new().with_default(others).with_target("waku_groupchat", level);
+    let registry = tracing_subscriber::registry();
+    match logging.format {
+        LogFormat::Text => registry.with(fmt::layer().with_filter(targets)).init(),
+        LogFormat::Json => registry.with(fmt::layer().json().with_filter(targets)).init(),
+    }
+}
