@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::Path;
 
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
-use waku_groupchat_core::{Batch, Store, StoreError};
+use waku_groupchat_core::{Batch, Pair, Store, StoreError};
 
 use crate::open::{self, Layout, OpenError};
 use crate::tuning;
@@ -54,7 +54,7 @@ impl Store for KvStore {
         self.db.get_cf(self.state(), key).map_err(|e| self.error("reading a key", e))
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         let mut options = ReadOptions::default();
         options.set_iterate_range(rocksdb::PrefixRange(prefix));
         let mode = IteratorMode::From(prefix, Direction::Forward);

@@ -45,5 +45,5 @@ mod time;
 
 pub use crate::core::{Core, Fault};
 pub use ids::{AccountId, CoreHash, EntryHash, GroupId, InstallationId, MessageId, ParseIdError};
-pub use store::{Batch, Change, MemoryStore, Store, StoreError};
+pub use store::{Batch, Change, MemoryStore, Pair, Store, StoreError};
 pub use time::Timestamp;

@@ -31,6 +31,9 @@ impl StoreError {
 /// One change of a key.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 /// Changes that are written together or not at all: `Some` puts, `None` deletes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -68,7 +71,7 @@ pub trait Store: Send {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// All pairs whose key starts with `prefix`, ascending by key (bytewise).
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError>;
 
     /// Writes all of `batch` or nothing; when it returns `Ok`, the batch survives a crash of the
     /// process and of the machine.
@@ -104,7 +107,7 @@ impl Store for MemoryStore {
         Ok(self.map.get(key).cloned())
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         Ok(self
             .map
             .range(prefix.to_vec()..)
@@ -150,7 +153,7 @@ impl<'s> Overlay<'s> {
         self.changes.borrow_mut().insert(key, None);
     }
 
-    pub(crate) fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         let mut merged: BTreeMap<_, _> = self.below.scan(prefix)?.into_iter().collect();
         for (key, change) in self
             .changes

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use waku_groupchat_core::{Batch, Store, StoreError};
+use waku_groupchat_core::{Batch, Pair, Store, StoreError};
 
 /// Which commits fail, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.get(key)
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         self.inner.scan(prefix)
     }
 
