@@ -1,6 +1,7 @@
 //! The `waku-groupchat` binary: `run` is the node, the other commands speak to one that runs.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -86,7 +87,10 @@ fn log(logging: &Logging) {
     let targets = Targets::new().with_default(others).with_target("waku_groupchat", level);
     let registry = tracing_subscriber::registry();
     match logging.format {
-        LogFormat::Text => registry.with(fmt::layer().with_filter(targets)).init(),
+        LogFormat::Text => {
+            let colours = std::io::stdout().is_terminal();
+            registry.with(fmt::layer().with_ansi(colours).with_filter(targets)).init();
+        }
         LogFormat::Json => registry.with(fmt::layer().json().with_filter(targets)).init(),
     }
 }

@@ -71,15 +71,19 @@ struct Running {
 impl Running {
     fn start(folder: &Path) -> Self {
         let mut child = node(folder).spawn().expect("it starts");
-        let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        loop {
-            let mut line = String::new();
-            assert!(output.read_line(&mut line).expect("text") > 0, "it ended before it was ready");
-            let line: Value = serde_json::from_str(&line).expect("JSON");
-            if line["fields"]["message"] == "the node is ready" {
-                return Self { child, output };
-            }
-        }
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut running = Self { child, output };
+        while running.next_message() != "the node is ready" {}
+        running
+    }
+
+    /// The text of the next line of its log.
+    fn next_message(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.output.read_line(&mut line).expect("text");
+        assert!(length > 0, "it ended before it was ready");
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        line["fields"]["message"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Sends a signal, waits for the end, and gives the exit code.
@@ -90,6 +94,14 @@ impl Running {
         self.output.read_to_string(&mut rest).expect("text");
         assert!(rest.contains("the node has shut down"), "{rest}");
         self.child.wait().expect("own child").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless an assertion failed before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

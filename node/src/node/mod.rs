@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Messages come from the engine through one bounded queue; one task takes what waits there, writes
-//! it to the archive in one batch, then hands it on ([`Intake`]). While the task is busy the queue
+//! it to the archive in one batch, then hands it on (`intake.rs`). While the task is busy the queue
 //! fills, and then the engine takes nothing more from the network. Nothing is dropped on the way:
 //! an extension that is full counts, and reads the archive later.
 //!

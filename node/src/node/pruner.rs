@@ -44,3 +44,38 @@ pub(super) async fn run(archive: Arc<dyn Archive>, metrics: Metrics, stop: Cance
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use waku_groupchat_storage::{ArchivedMessage, RocksArchive};
+    use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn prunes_at_once_and_ends_when_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let policy = "capacity:2".parse().expect("a policy");
+        let archive = RocksArchive::open(folder.path().join("archive"), policy).expect("new");
+        let archive: Arc<dyn Archive> = Arc::new(archive);
+        let content = ContentTopic::from_wire("/app/1/name/proto");
+        let message = |i| WakuMessage::new(content.clone(), vec![1], now_ns() + i);
+        let messages: Vec<_> =
+            (0..5).map(|i| ArchivedMessage::new(PubsubTopic::new(0, 0), message(i))).collect();
+        archive.insert(&messages).expect("inserted");
+        let metrics = Metrics::new("test").expect("metrics");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(Arc::clone(&archive), metrics.clone(), stop.clone()));
+        let line = "waku_archive_messages{type=\"stored\"} 2";
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while !metrics.encode().expect("text").lines().any(|l| l == line) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("in time");
+        assert_eq!(archive.len(), 2);
+        stop.cancel();
+        task.await.expect("no panic");
+    }
+}

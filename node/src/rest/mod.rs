@@ -10,7 +10,7 @@
 //! | `/metrics`, on the metrics server | `metrics.rs` |
 //!
 //! Shapes and texts are nwaku's (v0.37): JSON for what is asked for, plain text for `OK` and for
-//! every error ([`RestError`]). Paths are URL-encoded: a topic in a path is written
+//! every error (`error.rs`). Paths are URL-encoded: a topic in a path is written
 //! `%2Fwaku%2F2%2Frs%2F0%2F0`.
 //!
 //! Own routes end after 30 seconds and take bodies a little over the largest message; a server has
