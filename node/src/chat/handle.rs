@@ -7,16 +7,38 @@ use tokio::sync::{mpsc, oneshot, watch};
 use waku_groupchat_core::api::{
     Answer, Command, CommandError, FetchId, FetchResult, PublishId, PublishResult,
 };
-use waku_groupchat_core::{Core, Fault};
+use waku_groupchat_core::{Batch, Core, Fault, Store, StoreError};
 use waku_groupchat_metrics::ChatMetrics;
-use waku_groupchat_storage::KvStore;
 use waku_groupchat_waku::WakuMessage;
 
 use super::overflow::Overflow;
 use crate::extension::Connectivity;
 
 /// The core as it runs in a node.
-pub(super) type ChatCore = Core<KvStore>;
+pub(super) type ChatCore = Core<Database>;
+
+/// The core's database: RocksDB, or what a test has in its place.
+pub(super) struct Database(Box<dyn Store>);
+
+impl Database {
+    pub(super) fn new(store: impl Store + 'static) -> Self {
+        Self(Box::new(store))
+    }
+}
+
+impl Store for Database {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.0.scan(prefix)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.0.commit(batch)
+    }
+}
 
 /// A question, with the way back for its answer. Gives the fault that kept it from being answered.
 pub(super) type Question = Box<dyn FnOnce(&ChatCore) -> Result<(), Fault> + Send>;

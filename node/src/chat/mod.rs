@@ -30,7 +30,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -39,13 +39,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
 use waku_groupchat_core::api::Config;
-use waku_groupchat_core::{Core, Timestamp};
+use waku_groupchat_core::{Core, Fault, Timestamp};
 use waku_groupchat_metrics::{ChatMetrics, RegisterError};
-use waku_groupchat_storage::KvStore;
+use waku_groupchat_storage::{ArchiveError, KvStore};
 use waku_groupchat_waku::PubsubTopic;
 
 use self::actor::{Actor, Executors};
-use self::handle::{CoreHandle, Health, Message, Status};
+use self::fetch::Range;
+use self::handle::{CoreHandle, Database, Health, Message, Status};
 use crate::extension::{Arrived, Connectivity, Context, Extension, Plan, StartError};
 
 pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
@@ -57,6 +58,9 @@ const DATABASE: &str = "chat";
 const PUBLISHES: usize = 1024;
 /// Fetches that wait for an executor.
 const FETCHES: usize = 64;
+/// How far before the archive's newest message it is read at the start: longer than a full queue
+/// takes. What is older and was not taken shows as a gap.
+const UNREAD: Duration = Duration::from_secs(300);
 
 /// How the chat runs.
 #[derive(Clone, Debug)]
@@ -79,13 +83,11 @@ pub enum ChatStartError {
         source: waku_groupchat_storage::OpenError,
     },
     /// What the database holds cannot be used.
-    #[error("the chat's state in {path}: {source}")]
-    State {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: waku_groupchat_core::Fault,
-    },
+    #[error("the chat's state: {0}")]
+    State(#[from] Fault),
+    /// The node's archive cannot be read.
+    #[error("the node's archive: {0}")]
+    Archive(#[from] ArchiveError),
     /// The system has no random bytes to give.
     #[error("no random bytes for the chat: {0}")]
     Random(#[from] getrandom::Error),
@@ -146,6 +148,20 @@ impl ChatExtension {
         data_dir: &Path,
         token: Token,
     ) -> Result<Arc<Self>, ChatStartError> {
+        let path = data_dir.join(DATABASE);
+        let open = move || match KvStore::open(&path) {
+            Ok(store) => Ok(Database::new(store)),
+            Err(source) => Err(ChatStartError::Database { path, source }),
+        };
+        Self::start_on(context, options, token, open).await
+    }
+
+    async fn start_on(
+        context: Context,
+        options: ChatOptions,
+        token: Token,
+        database: impl FnOnce() -> Result<Database, ChatStartError> + Send + 'static,
+    ) -> Result<Arc<Self>, ChatStartError> {
         let status = Arc::new(Status::new(ChatMetrics::register(&context.registry)?));
         let topic = options.core.pubsub_topic;
         let (queue, queued) = mpsc::channel(options.queue_capacity.max(1));
@@ -154,8 +170,15 @@ impl ChatExtension {
         let core = CoreHandle::new(queue, Arc::clone(&status));
         let stop = CancellationToken::new();
         let executors = Executors { publishes, fetches };
-        let opening = Opening { path: data_dir.join(DATABASE), config: options.core };
-        let thread = opening.spawn(queued, executors, status, stop.clone()).await?;
+        let (config, archive) = (options.core, Arc::clone(&context.archive));
+        let open = move || {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed)?;
+            let core = Core::open(database()?, config, seed, now())?;
+            status.overflow.add(unread(archive.newest()?));
+            Ok(Actor::new(core, queued, executors, status))
+        };
+        let thread = spawn(open, stop.clone()).await?;
 
         let tasks = TaskTracker::new();
         let publishing = publish::run(
@@ -230,49 +253,32 @@ impl Extension for ChatExtension {
     }
 }
 
-/// What the core's thread opens before it runs.
-struct Opening {
-    path: PathBuf,
-    config: Config,
+/// Starts the core's thread and waits until the core is open.
+async fn spawn(
+    open: impl FnOnce() -> Result<Actor, ChatStartError> + Send + 'static,
+    stop: CancellationToken,
+) -> Result<JoinHandle<()>, ChatStartError> {
+    // The core's thread has a runtime of its own, for its queue and its deadlines only.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (opened, is_open) = oneshot::channel();
+    let thread =
+        thread::Builder::new().name("chat-core".to_owned()).spawn(move || match open() {
+            Ok(actor) => {
+                // Nobody waits if the node's start was given up.
+                if opened.send(Ok(())).is_ok() {
+                    runtime.block_on(actor.run(stop));
+                }
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        })?;
+    is_open.await.map_err(|_| ChatStartError::ThreadEnded)??;
+    Ok(thread)
 }
 
-impl Opening {
-    /// Starts the thread and waits until the core is open.
-    async fn spawn(
-        self,
-        queued: mpsc::Receiver<Message>,
-        executors: Executors,
-        status: Arc<Status>,
-        stop: CancellationToken,
-    ) -> Result<JoinHandle<()>, ChatStartError> {
-        // The core's thread has a runtime of its own, for its queue and its deadlines only.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let (opened, open) = oneshot::channel();
-        let thread =
-            thread::Builder::new().name("chat-core".to_owned()).spawn(move || {
-                match self.open() {
-                    Ok(core) => {
-                        let actor = Actor::new(core, queued, executors, status);
-                        if opened.send(Ok(())).is_ok() {
-                            runtime.block_on(actor.run(stop));
-                        }
-                    }
-                    Err(error) => drop(opened.send(Err(error))),
-                }
-            })?;
-        open.await.map_err(|_| ChatStartError::ThreadEnded)??;
-        Ok(thread)
-    }
-
-    fn open(self) -> Result<handle::ChatCore, ChatStartError> {
-        let Self { path, config } = self;
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed)?;
-        let store = KvStore::open(&path)
-            .map_err(|source| ChatStartError::Database { path: path.clone(), source })?;
-        Core::open(store, config, seed, now())
-            .map_err(|source| ChatStartError::State { path, source })
-    }
+/// What the archive may hold that the core had not taken when the process ended.
+fn unread(newest: Option<i64>) -> Range {
+    let newest = Range::of(Timestamp::from_waku(newest.unwrap_or_default()));
+    newest.with(Range::of(newest.from - UNREAD))
 }
 
 /// Tells the core how many peers there are, now and whenever that changes.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod executors;
+mod fault;
 mod http;
 mod queue;
 mod rig;

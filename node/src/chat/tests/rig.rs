@@ -1,6 +1,8 @@
 //! A chat on an engine that publishes to nobody, and requests without a socket.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,13 +14,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
-use waku_groupchat_core::Store;
 use waku_groupchat_core::api::Config;
+use waku_groupchat_core::{Batch, Store, StoreError};
 use waku_groupchat_metrics::Metrics;
-use waku_groupchat_storage::{Archive, MemoryArchive};
+use waku_groupchat_storage::{Archive, KvStore, MemoryArchive};
 use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
+use crate::chat::handle::Database;
 use crate::chat::{ChatExtension, ChatOptions, Token};
 use crate::engine::{
     Engine, EngineError, EngineInfo, PeerInfo, PeerName, PublishError, Published, QueryError,
@@ -39,7 +42,8 @@ type StoreFn = Box<dyn FnMut(&PeerName, &StoreQueryRequest) -> StoreAnswer + Sen
 /// An engine that hands what is published to nobody but the test.
 #[derive(Default)]
 pub(super) struct FakeEngine {
-    published: Mutex<Vec<WakuMessage>>,
+    /// While this is locked, publishes wait.
+    pub(super) gate: tokio::sync::Mutex<()>,
     /// Names and answers of store peers.
     store: Mutex<Option<(Vec<PeerName>, StoreFn)>>,
 }
@@ -81,9 +85,8 @@ impl Engine for FakeEngine {
         topic: PubsubTopic,
         message: WakuMessage,
     ) -> Result<Published, PublishError> {
-        let hash = message.hash(&topic);
-        self.published.lock().push(message);
-        Ok(Published { hash, peers: 1 })
+        let _open = self.gate.lock().await;
+        Ok(Published { hash: message.hash(&topic), peers: 1 })
     }
 
     async fn store_query(&self, peer: &PeerName, request: StoreQueryRequest) -> StoreAnswer {
@@ -108,10 +111,36 @@ impl Engine for FakeEngine {
     async fn shutdown(&self) {}
 }
 
+/// A database that fails to write while the test says so.
+pub(super) struct Breakable {
+    store: KvStore,
+    broken: Arc<AtomicBool>,
+}
+
+impl Store for Breakable {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.store.scan(prefix)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::new("writing a batch", io::Error::other("no space")));
+        }
+        self.store.commit(batch)
+    }
+}
+
 /// A chat with its own folder, archive and engine.
 pub(super) struct Rig {
     pub(super) chat: Arc<ChatExtension>,
     pub(super) token: String,
+    pub(super) engine: Arc<FakeEngine>,
+    /// Whether the core's database fails to write.
+    pub(super) broken: Arc<AtomicBool>,
     router: Router,
     dir: TempDir,
     _peers: watch::Sender<Connectivity>,
@@ -130,13 +159,13 @@ impl Rig {
     }
 
     async fn start_in(dir: TempDir, connectivity: Connectivity) -> Self {
-        let engine: Arc<dyn Engine> = Arc::new(FakeEngine::default());
+        let engine = Arc::new(FakeEngine::default());
         let archive: Arc<dyn Archive> = Arc::new(MemoryArchive::new());
         let (peers, connectivity) = watch::channel(connectivity);
         let metrics = Metrics::new("test").expect("fresh metrics");
         let context = Context {
-            engine: Arc::clone(&engine),
-            publisher: publisher(engine, &archive, &metrics),
+            engine: Arc::clone(&engine) as Arc<dyn Engine>,
+            publisher: publisher(Arc::clone(&engine) as _, &archive, &metrics),
             archive,
             connectivity,
             registry: metrics.registry().clone(),
@@ -146,8 +175,13 @@ impl Rig {
         // No record leaves by itself while a test runs.
         let core = Config { registration_delay: YEAR, ..Config::new(TOPIC) };
         let options = ChatOptions { core, queue_capacity: 16 };
-        let chat = ChatExtension::start(context, options, dir.path(), token).await.expect("a chat");
-        Self { router: chat.routes(), chat, token: text, dir, _peers: peers }
+        let broken = Arc::new(AtomicBool::new(false));
+        let store = KvStore::open(dir.path().join("chat")).expect("a database");
+        let database = Database::new(Breakable { store, broken: Arc::clone(&broken) });
+        let chat = ChatExtension::start_on(context, options, token, || Ok(database))
+            .await
+            .expect("a chat");
+        Self { router: chat.routes(), chat, token: text, engine, broken, dir, _peers: peers }
     }
 
     /// Stops it, and starts another on the same folder.
