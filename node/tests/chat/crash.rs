@@ -8,9 +8,6 @@
 //!
 //! The seed is printed; `WGC_SEED=<seed>` runs it again.
 
-mod client;
-mod process;
-
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,8 +18,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use waku_groupchat_node::crash::POINTS;
 
-use self::client::{Client, until};
-use self::process::Node;
+use crate::client::{Client, until};
+use crate::process::Node;
 
 /// Deaths at each named point.
 const DEATHS_A_POINT: usize = 3;

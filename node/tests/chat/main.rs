@@ -1,0 +1,6 @@
+//! The chat in real processes of the real binary.
+
+mod cli;
+mod client;
+mod crash;
+mod process;
