@@ -104,8 +104,13 @@ fn errors_say_what_to_do() {
     bad(&url, &["send", "Lunch", "hello"], "there is none");
     bad(&url, &["group", "create", "Lunch"], "create one");
     bad(&url, &["group", "profile", "Lunch"], "--name");
-    bad(&url, &["account", "link-accept", "nonsense"], "link request");
     let given = command(&url, dir.path(), &["account", "show", "--json"], "");
     let error: Value = serde_json::from_str(&given.err).expect("JSON on standard error");
     assert_eq!((given.success, &error["code"]), (false, &json!("no-account")));
+
+    assert!(command(&url, dir.path(), &["account", "create"], "").success);
+    bad(&url, &["account", "create"], "already belongs");
+    bad(&url, &["account", "link-accept", "nonsense"], "link request");
+    bad(&url, &["group", "create", ""], "1 to 128 bytes");
+    bad(&url, &["send", &"00".repeat(16), "hello"], "no group");
 }
