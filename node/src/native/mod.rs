@@ -16,7 +16,7 @@
 //! gossipsub → queues of all subscribed peers.
 //!
 //! Everything that waits is bounded: commands, events, each peer's send queue, Store queries in
-//! both directions. [`config`] and [`relay`] name the bounds.
+//! both directions. [`config`] and `relay` name the bounds.
 
 mod behaviour;
 mod closing;
