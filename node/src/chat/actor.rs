@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
 use waku_groupchat_core::api::{
     Answer, CommandError, CommandId, Event, EventRecord, FetchId, FetchRequest, FetchResult,
     FetchSource, FetchTry, Input, Output, Publish, PublishResult,
@@ -152,9 +151,7 @@ impl Actor {
             }
             Message::Query(question) => {
                 let result = question(&self.core);
-                if result.is_err() {
-                    self.note(&result);
-                }
+                self.note(&result);
             }
             Message::Arrived(messages) => {
                 for message in messages {
@@ -270,25 +267,12 @@ impl Actor {
         self.status.newest_event.send_replace(record.cursor);
     }
 
-    /// Shows in the node's health whether the database works, and puts off what can wait if not.
+    /// Shows a fault in the node's health, and puts off what can wait.
     fn note(&mut self, result: &Result<(), Fault>) {
-        let health = match result {
-            Ok(()) => Health::Ready,
-            Err(fault) => {
-                self.not_before = now() + FAULT_RETRY;
-                Health::Fault(fault.to_string())
-            }
-        };
-        self.status.health.send_if_modified(|old| {
-            let changed = *old != health;
-            match (&health, changed) {
-                (Health::Fault(reason), true) => error!(reason, "the chat's database fails"),
-                (Health::Ready, true) => info!("the chat's database works again"),
-                _ => {}
-            }
-            *old = health;
-            changed
-        });
+        if let Err(fault) = result {
+            self.not_before = now() + FAULT_RETRY;
+            self.status.fails(fault);
+        }
     }
 }
 

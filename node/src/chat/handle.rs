@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info};
 use waku_groupchat_core::api::{
     Answer, Command, CommandError, FetchId, FetchResult, PublishId, PublishResult,
 };
@@ -17,26 +18,32 @@ use crate::extension::Connectivity;
 /// The core as it runs in a node.
 pub(super) type ChatCore = Core<Database>;
 
-/// The core's database: RocksDB, or what a test has in its place.
-pub(super) struct Database(Box<dyn Store>);
+/// The core's database: RocksDB, or what a test has in its place. A write that goes well ends a
+/// fault.
+pub(super) struct Database {
+    store: Box<dyn Store>,
+    status: Arc<Status>,
+}
 
 impl Database {
-    pub(super) fn new(store: impl Store + 'static) -> Self {
-        Self(Box::new(store))
+    pub(super) fn new(store: Box<dyn Store>, status: Arc<Status>) -> Self {
+        Self { store, status }
     }
 }
 
 impl Store for Database {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get(key)
+        self.store.get(key)
     }
 
     fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        self.0.scan(prefix)
+        self.store.scan(prefix)
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.0.commit(batch)
+        self.store.commit(batch)?;
+        self.status.works();
+        Ok(())
     }
 }
 
@@ -89,7 +96,7 @@ pub(super) enum CallError {
 pub(super) enum Health {
     /// It can.
     Ready,
-    /// The last thing it was given met a fault of the database.
+    /// It met a fault, and nothing was written since.
     Fault(String),
     /// Its thread has ended.
     Stopped,
@@ -116,6 +123,32 @@ impl Status {
             newest_event: watch::Sender::new(0),
             overflow: Overflow::default(),
         }
+    }
+
+    /// The core met a fault.
+    pub(super) fn fails(&self, fault: &Fault) {
+        let reason = fault.to_string();
+        self.health.send_if_modified(|health| {
+            let health_now = Health::Fault(reason.clone());
+            let new = *health != health_now;
+            if new {
+                error!(reason, "the chat's database fails");
+            }
+            *health = health_now;
+            new
+        });
+    }
+
+    /// The database was written to.
+    fn works(&self) {
+        self.health.send_if_modified(|health| {
+            let ended = matches!(health, Health::Fault(_));
+            if ended {
+                info!("the chat's database works again");
+                *health = Health::Ready;
+            }
+            ended
+        });
     }
 }
 

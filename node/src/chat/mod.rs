@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
 use waku_groupchat_core::api::Config;
-use waku_groupchat_core::{Core, Fault, Timestamp};
+use waku_groupchat_core::{Core, Fault, Store, Timestamp};
 use waku_groupchat_metrics::{ChatMetrics, RegisterError};
 use waku_groupchat_storage::{ArchiveError, KvStore};
 use waku_groupchat_waku::PubsubTopic;
@@ -150,7 +150,7 @@ impl ChatExtension {
     ) -> Result<Arc<Self>, ChatStartError> {
         let path = data_dir.join(DATABASE);
         let open = move || match KvStore::open(&path) {
-            Ok(store) => Ok(Database::new(store)),
+            Ok(store) => Ok(Box::new(store) as Box<dyn Store>),
             Err(source) => Err(ChatStartError::Database { path, source }),
         };
         Self::start_on(context, options, token, open).await
@@ -160,7 +160,7 @@ impl ChatExtension {
         context: Context,
         options: ChatOptions,
         token: Token,
-        database: impl FnOnce() -> Result<Database, ChatStartError> + Send + 'static,
+        database: impl FnOnce() -> Result<Box<dyn Store>, ChatStartError> + Send + 'static,
     ) -> Result<Arc<Self>, ChatStartError> {
         let status = Arc::new(Status::new(ChatMetrics::register(&context.registry)?));
         let topic = options.core.pubsub_topic;
@@ -174,7 +174,8 @@ impl ChatExtension {
         let open = move || {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)?;
-            let core = Core::open(database()?, config, seed, now())?;
+            let database = Database::new(database()?, Arc::clone(&status));
+            let core = Core::open(database, config, seed, now())?;
             status.overflow.add(unread(archive.newest()?));
             Ok(Actor::new(core, queued, executors, status))
         };

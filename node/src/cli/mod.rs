@@ -1,7 +1,7 @@
 //! The commands that speak to a running node over `/chat/v1`.
 //!
 //! [`Command`] is what clap parses; [`main`] asks the node through one blocking client
-//! (`client.rs`), lets a file a subject make a [`Page`] of the answer, and prints it as text for
+//! (`client.rs`), lets a file a subject make a page of the answer, and prints it as text for
 //! people or, with `--json`, as the node's own JSON. Groups may be named by id, by the beginning of
 //! an id or by name (`names.rs`). Whatever others wrote is printed without control characters
 //! (`text.rs`).

@@ -21,7 +21,6 @@ use waku_groupchat_storage::{Archive, KvStore, MemoryArchive};
 use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
-use crate::chat::handle::Database;
 use crate::chat::{ChatExtension, ChatOptions, Token};
 use crate::engine::{
     Engine, EngineError, EngineInfo, PeerInfo, PeerName, PublishError, Published, QueryError,
@@ -177,7 +176,7 @@ impl Rig {
         let options = ChatOptions { core, queue_capacity: 16 };
         let broken = Arc::new(AtomicBool::new(false));
         let store = KvStore::open(dir.path().join("chat")).expect("a database");
-        let database = Database::new(Breakable { store, broken: Arc::clone(&broken) });
+        let database: Box<dyn Store> = Box::new(Breakable { store, broken: Arc::clone(&broken) });
         let chat = ChatExtension::start_on(context, options, token, || Ok(database))
             .await
             .expect("a chat");
