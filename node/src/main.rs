@@ -28,6 +28,8 @@ struct Cli {
 enum Command {
     /// Run a node (`run --help` lists its options)
     Run(RunArgs),
+    /// Ask a running node whether it is ready; the exit code says so as well
+    Health(cli::health::HealthArgs),
     #[command(flatten)]
     Client(cli::Command),
 }
@@ -43,6 +45,7 @@ struct RunArgs {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(args.arguments),
+        Command::Health(args) => cli::health::main(&args),
         Command::Client(command) => cli::main(&command),
     }
 }

@@ -10,6 +10,7 @@ mod account;
 mod client;
 mod error;
 mod group;
+pub mod health;
 mod messages;
 mod missing;
 mod names;
