@@ -15,10 +15,13 @@ SCRIPT ?= simulations/scripts/conversation.txt
 BIN := $(CARGO_TARGET_DIR)/debug
 # The test against go-waku stands behind a feature, since it needs a program that is built apart.
 INTEROP := --features waku-groupchat-node/interop
+# The container image of a node.
+IMAGE ?= waku-groupchat:latest
+COMPILE_INSIDE := $(filter-out 0 no,$(FROM_SOURCE))
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 .PHONY: run
 run: setup-run ## Carry a conversation across five real nodes (SCRIPT=file, SEED=number, KEEP=1)
@@ -44,6 +47,24 @@ lint: setup-run ## Check format, lints, documentation and the dependency arrows
 	scripts/check-arrows.sh
 	cargo clippy --locked --workspace --all-targets $(INTEROP) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+.PHONY: image
+image: $(if $(COMPILE_INSIDE),,setup-run) ## Build the container image (FROM_SOURCE=1: compile in a container too)
+ifneq ($(COMPILE_INSIDE),)
+	scripts/make-image.sh "$(IMAGE)"
+else
+	cargo build --locked --release -p waku-groupchat-node --bin waku-groupchat
+	scripts/make-image.sh "$(IMAGE)" "$(CARGO_TARGET_DIR)/release/waku-groupchat"
+endif
+
+.PHONY: test-image
+test-image: ## Test the container image, after `make image`
+	scripts/test-image.sh "$(IMAGE)"
+
+.PHONY: prometheus
+prometheus: ## Make a Prometheus image from Debian's packages, for where none can be pulled
+	scripts/make-base-image.sh
+	docker build -q --network host -t waku-groupchat-prometheus:latest docker/prometheus
 
 .PHONY: setup
 setup: ## Install what run and test need: packages, Rust, Go

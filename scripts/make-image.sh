@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the container image of a node, and makes or pulls its base first.
+#
+#   scripts/make-image.sh <tag> <binary>    from a binary that was built on this machine
+#   scripts/make-image.sh <tag>             from source, in a container
+#
+# BASE names another base image. From source, BUILDER names another image to compile in, and
+# TOOLCHAIN=host compiles with this machine's Rust, where a container cannot get one.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+tag=${1:?a tag}
+binary=${2:-}
+base=${BASE:-debian:bookworm-slim}
+revision=$(git rev-parse --short HEAD 2>/dev/null || true)
+
+say() { echo "image: $*"; }
+fail() { echo "image: $*" >&2; exit 1; }
+
+# docker build, told of the base and of where this comes from.
+build() {
+    docker build --build-arg "BASE=$base" \
+        --label "org.opencontainers.image.revision=$revision" "$@"
+}
+
+# This machine's release, where bookworm's C library is too old for what is built here.
+base_for_here() {
+    local libc
+    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d ' ' -f 2)
+    if [ "$(printf '%s\n' "${libc:-0}" 2.36 | sort -V | tail -n 1)" = 2.36 ]; then
+        echo debian:bookworm-slim
+        return
+    fi
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    case $ID in
+        debian) echo "debian:$VERSION_CODENAME-slim" ;;
+        ubuntu) echo "ubuntu:$VERSION_ID" ;;
+        *) fail "name a base image with glibc $libc or newer: BASE=…, or use FROM_SOURCE=1" ;;
+    esac
+}
+
+# The folder that this builds from holds the binary and the licences, and nothing else.
+from_binary() {
+    base=${BASE:-$(base_for_here)}
+    scripts/make-base-image.sh "$base"
+    context=$(mktemp -d)
+    trap 'rm -rf "$context"' EXIT
+    cp LICENSE-MIT LICENSE-APACHE "$context"
+    strip -o "$context/waku-groupchat" "$binary"
+    build --quiet --tag "$tag" --target prebuilt --file docker/Dockerfile "$context" >/dev/null
+}
+
+from_source() {
+    scripts/make-base-image.sh "$base"
+    if [ "${TOOLCHAIN:-}" = host ]; then
+        BUILDER=waku-groupchat-builder
+        say "taking this machine's Rust into $BUILDER"
+        printf 'ARG BASE\nFROM ${BASE}\nCOPY bin /usr/local/bin/\nCOPY lib /usr/local/lib/\n' |
+            build --quiet --tag "$BUILDER" --file - "$(rustc --print sysroot)" >/dev/null
+    fi
+    say "compiling from source, which takes a while"
+    build --tag "$tag" --target source --network host --file docker/Dockerfile \
+        --build-arg "BUILDER=${BUILDER:-$base}" .
+}
+
+if [ -n "$binary" ]; then from_binary; else from_source; fi
+docker run --rm --entrypoint waku-groupchat "$tag" --version >/dev/null ||
+    fail "$tag was built, and its binary does not start"
+size=$(docker image inspect --format '{{.Size}}' "$tag")
+say "$tag on $base: $(numfmt --to=si "$size")B"
