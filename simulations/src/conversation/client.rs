@@ -1,14 +1,11 @@
-//! HTTP to one node: its own endpoints and the chat API.
+//! HTTP to one node: requests, and its own endpoints. The chat API is in [`super::chat`].
 
 use std::path::Path;
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use waku_groupchat_core::api::EventRecord;
-use waku_groupchat_core::api::views::{GapView, MemberView, MessageView};
-use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use waku_groupchat_waku::PubsubTopic;
 
 use super::config::Ports;
@@ -78,62 +75,10 @@ pub enum ClientError {
     Ending,
 }
 
-/// A new account. Its recovery phrase is not read.
-#[derive(Clone, Debug, Deserialize)]
-pub struct CreatedAccount {
-    /// The account.
-    pub account: AccountId,
-    /// This installation.
-    pub installation: InstallationId,
-    /// The contact card.
-    pub card: String,
-}
-
-/// A request to link an installation.
-#[derive(Clone, Debug, Deserialize)]
-pub struct LinkRequested {
-    /// The new installation.
-    pub installation: InstallationId,
-    /// What the existing one takes.
-    pub request: String,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {
     listen_addresses: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct CreatedGroup {
-    group: GroupId,
-}
-
-#[derive(Deserialize)]
-struct AcceptedMessage {
-    id: MessageId,
-}
-
-#[derive(Deserialize)]
-struct Messages {
-    messages: Vec<MessageView>,
-    #[serde(default)]
-    next: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Members {
-    members: Vec<MemberView>,
-}
-
-#[derive(Deserialize)]
-struct Gaps {
-    gaps: Vec<GapView>,
-}
-
-#[derive(Deserialize)]
-struct Events {
-    events: Vec<EventRecord>,
 }
 
 #[derive(Deserialize)]
@@ -220,89 +165,19 @@ impl Client {
         }
     }
 
-    /// Makes an account on this node.
-    pub async fn create_account(&self) -> Result<CreatedAccount, ClientError> {
-        self.post("/chat/v1/accounts", json!({})).await
-    }
-
-    /// Makes this node's installation ask to be linked.
-    pub async fn request_link(&self) -> Result<LinkRequested, ClientError> {
-        self.post("/chat/v1/installations/requests", json!({})).await
-    }
-
-    /// Takes in the installation that made this request.
-    pub async fn accept_link(&self, request: &str) -> Result<(), ClientError> {
-        self.post("/chat/v1/installations", json!({ "request": request })).await.map(ignore)
-    }
-
-    /// Makes a group.
-    pub async fn create_group(&self, name: &str, about: &str) -> Result<GroupId, ClientError> {
-        let body = json!({ "name": name, "description": about });
-        Ok(self.post::<CreatedGroup>("/chat/v1/groups", body).await?.group)
-    }
-
-    /// Invites the accounts behind these cards.
-    pub async fn invite(&self, group: GroupId, cards: &[&str]) -> Result<(), ClientError> {
-        let path = format!("/chat/v1/groups/{group}/invitations");
-        self.post(&path, json!({ "cards": cards })).await.map(ignore)
-    }
-
-    /// Joins a group that this installation was invited to.
-    pub async fn accept_invitation(&self, group: GroupId) -> Result<(), ClientError> {
-        let path = format!("/chat/v1/invitations/{group}/accept");
-        self.call("POST", &path, Some(json!({})), Duration::ZERO).await.map(drop)
-    }
-
-    /// Says something; the answer is its name.
-    pub async fn send(&self, group: GroupId, text: &str) -> Result<MessageId, ClientError> {
-        let path = format!("/chat/v1/groups/{group}/messages");
-        Ok(self.post::<AcceptedMessage>(&path, json!({ "text": text })).await?.id)
-    }
-
-    /// All messages of a group, in the node's order.
-    pub async fn messages(&self, group: GroupId) -> Result<Vec<MessageView>, ClientError> {
-        let (mut all, mut after) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/chat/v1/groups/{group}/messages{after}");
-            let page: Messages = self.get(&path).await?;
-            all.extend(page.messages);
-            match page.next {
-                Some(next) => after = format!("?after={next}"),
-                None => return Ok(all),
-            }
-        }
-    }
-
-    /// Who is in a group.
-    pub async fn members(&self, group: GroupId) -> Result<Vec<MemberView>, ClientError> {
-        let path = format!("/chat/v1/groups/{group}/members");
-        Ok(self.get::<Members>(&path).await?.members)
-    }
-
-    /// Every gap of a group that was reported, whatever became of it.
-    pub async fn gaps(&self, group: GroupId) -> Result<Vec<GapView>, ClientError> {
-        Ok(self.get::<Gaps>(&format!("/chat/v1/groups/{group}/missing")).await?.gaps)
-    }
-
-    /// Events after a cursor; waits up to `wait` for the first.
-    pub async fn events(
-        &self,
-        after: u64,
-        wait: Duration,
-    ) -> Result<Vec<EventRecord>, ClientError> {
-        let path = format!("/chat/v1/events?after={after}&wait={}", wait.as_secs());
-        Ok(self.parse::<Events>("GET", &path, None, wait).await?.events)
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.parse("GET", path, None, Duration::ZERO).await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, ClientError> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Value,
+    ) -> Result<T, ClientError> {
         self.parse("POST", path, Some(body), Duration::ZERO).await
     }
 
-    async fn parse<T: DeserializeOwned>(
+    pub(super) async fn parse<T: DeserializeOwned>(
         &self,
         method: &'static str,
         path: &str,
@@ -318,7 +193,7 @@ impl Client {
     }
 
     /// One request on a thread of its own, since the client blocks.
-    async fn call(
+    pub(super) async fn call(
         &self,
         method: &'static str,
         path: &str,
@@ -374,11 +249,9 @@ impl Client {
     }
 }
 
-fn ignore(_: IgnoredAny) {}
-
 /// The reason in an error's body: the field `detail` of JSON, or the text itself.
 fn detail(bytes: &[u8]) -> String {
-    #[derive(Deserialize, Serialize)]
+    #[derive(Deserialize)]
     struct Detail {
         detail: String,
     }

@@ -2,17 +2,19 @@
 //!
 //! [`carry`] reads a [`script`], gives out the parts ([`plan`]), starts a store node and the chat
 //! nodes as processes ([`network`], [`process`], [`config`]) with a [`link`] between each two, lets
-//! the accounts meet and says the lines while links are cut and healed ([`scenario`]). It drives
-//! the nodes over their HTTP API alone ([`client`]), and waits on what they report ([`events`]).
-//! What came of it is gathered ([`observed`]), checked ([`checks`]), shown ([`show`]) and written
-//! as JSON ([`report`]). The nodes' logs tell what they published ([`ledger`]).
+//! the accounts meet ([`meet`]), and says the lines while links are cut and healed ([`scenario`]). It
+//! drives the nodes over HTTP alone ([`client`], [`chat`]), and waits on what they report
+//! ([`events`]). What came of it is gathered ([`observed`]), checked ([`checks`]), shown ([`show`])
+//! and written as JSON ([`report`]). The nodes' logs tell what they published ([`ledger`]).
 
+pub mod chat;
 pub mod checks;
 pub mod client;
 pub mod config;
 pub mod events;
 pub mod ledger;
 pub mod link;
+pub mod meet;
 pub mod network;
 pub mod observed;
 pub mod plan;
@@ -33,11 +35,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use waku_groupchat_core::GroupId;
 
+use meet::LinkedTooLate;
 use network::Network;
 use observed::Observed;
 use plan::Plan;
 use report::{Report, RunOf};
-use scenario::LinkedTooLate;
 use script::Script;
 use ui::Ui;
 
@@ -112,7 +114,7 @@ async fn observe(
     let mut talk = loop {
         start(options, network, ui, plan, &mut rng).await?;
         ui.doing("making accounts");
-        match scenario::meet(network, script, plan, ui).await {
+        match meet::meet(network, script, plan, ui).await {
             Err(error) if error.is::<LinkedTooLate>() && attempt < ATTEMPTS => {
                 ui.print(&format!("  {error}: once more from the start"));
                 network.clear().await;

@@ -45,7 +45,11 @@ impl Process {
         alarm: Alarm,
     ) -> anyhow::Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
-        let child = Command::new(binary)
+        // A runner that is killed takes its nodes with it. The signal is bound to the thread that
+        // starts them, so that has to be one that stays: the main one.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--"])
+            .arg(binary)
             .arg("run")
             .arg(format!("--config-file={}", config.display()))
             // Options in the environment would win over the file.

@@ -9,18 +9,16 @@ use waku_groupchat_core::api::views::{GapState, GapView, MessageView};
 use waku_groupchat_core::api::{Event, EventRecord};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId};
 
-use super::client::LinkRequested;
 use super::events::Events;
 use super::network::{Network, STORE};
 use super::plan::{Cast, Plan};
 use super::script::Script;
 use super::ui::Ui;
-use super::wait::until;
 
 /// How long one line may take to everybody who can hear it.
-const HEARD: Duration = Duration::from_secs(30);
+pub(super) const HEARD: Duration = Duration::from_secs(30);
 /// How long gaps may take to be reported, recovered or given up.
-const GAPS: Duration = Duration::from_secs(60);
+pub(super) const GAPS: Duration = Duration::from_secs(60);
 /// How long a relay node remembers a message for peers that come later: the message cache of
 /// gossipsub, six heartbeats of a second, and one more.
 const RELAY_MEMORY: Duration = Duration::from_secs(7);
@@ -282,142 +280,4 @@ impl Talk<'_> {
 /// The message that a gap is about.
 pub fn id_of(gap: &GapView) -> MessageId {
     MessageId { group: gap.group, installation: gap.installation, number: gap.number }
-}
-
-/// The account's record had left before its second installation was in it: records leave at a time
-/// of their own, and the next one is a period away. Chance; the run begins anew.
-#[derive(Debug, thiserror::Error)]
-#[error("{account} was invited with {got} of its {expected} installations")]
-pub struct LinkedTooLate {
-    account: String,
-    got: usize,
-    expected: usize,
-}
-
-/// Makes the accounts, links the second installation, makes the group and lets everybody join.
-///
-/// # Errors
-///
-/// [`LinkedTooLate`] among others.
-pub async fn meet<'a>(
-    network: &Network,
-    script: &'a Script,
-    plan: &'a Plan,
-    ui: &Ui,
-) -> anyhow::Result<Talk<'a>> {
-    let (members, cards) = accounts(network, plan).await?;
-    ui.done("accounts", "accounts made, second installation linked");
-    ui.doing("waiting for the accounts' records, which leave at a time of their own");
-    let holder = plan.cast.holder;
-    let client = &network.node(node_of(holder)).client;
-    let group = client.create_group("Conversation", "Carried by the runner").await?;
-    let mut talk = Talk { script, plan, members, group, said: Vec::new() };
-
-    let cards: Vec<&str> = (0..plan.accounts.len())
-        .filter(|account| *account != plan.seats[holder].account)
-        .map(|account| cards[account].as_str())
-        .collect();
-    client.invite(group, &cards).await?;
-    for account in (0..plan.accounts.len()).filter(|account| *account != holder) {
-        invited(&talk, account).await?;
-    }
-    for seat in (0..talk.members.len()).filter(|seat| *seat != holder) {
-        join(network, &mut talk, seat).await?;
-    }
-    for seat in 0..talk.members.len() {
-        let client = &network.node(node_of(seat)).client;
-        until(format!("{} sees all members", plan.label(seat)), HEARD, async || {
-            let members = client.members(group).await?;
-            let installations: usize = members.iter().map(|m| m.installations.len()).sum();
-            Ok((installations == plan.seats.len()).then_some(()))
-        })
-        .await?;
-    }
-    ui.done("group", "group made, everybody invited and joined");
-    Ok(talk)
-}
-
-/// Waits until an account's record was found, and checks that it names all its installations.
-async fn invited(talk: &Talk<'_>, account: usize) -> anyhow::Result<()> {
-    let (plan, name) = (talk.plan, &talk.plan.accounts[account]);
-    let (group, id) = (talk.group, talk.members[account].account);
-    let count = |records: &[EventRecord]| {
-        records.iter().find_map(|record| match record.event {
-            Event::Invited { group: g, account: a, installations } if (g, a) == (group, id) => {
-                Some(installations)
-            }
-            _ => None,
-        })
-    };
-    let events = &talk.members[plan.cast.holder].events;
-    let got = events.until(format!("{name}'s record is found"), GAPS, count).await?;
-    let expected = plan.seats.iter().filter(|seat| seat.account == account).count();
-    let account = name.clone();
-    if got == expected { Ok(()) } else { Err(LinkedTooLate { account, got, expected }.into()) }
-}
-
-async fn join(network: &Network, talk: &mut Talk<'_>, seat: usize) -> anyhow::Result<()> {
-    let (group, name) = (talk.group, talk.plan.label(seat));
-    let invited = |records: &[EventRecord]| {
-        let it =
-            |r: &EventRecord| matches!(r.event, Event::Invitation { group: g, .. } if g == group);
-        records.iter().any(it).then_some(())
-    };
-    let events = &talk.members[seat].events;
-    events.until(format!("{name} is invited"), GAPS, invited).await?;
-    network.node(node_of(seat)).client.accept_invitation(group).await?;
-    let joined = |records: &[EventRecord]| {
-        let it = |r: &EventRecord| matches!(r.event, Event::Joined { group: g } if g == group);
-        records.iter().any(it).then_some(())
-    };
-    Ok(events.until(format!("{name} joins"), HEARD, joined).await?)
-}
-
-/// The members by seat, and the cards by account.
-async fn accounts(network: &Network, plan: &Plan) -> anyhow::Result<(Vec<Member>, Vec<String>)> {
-    let (mut members, mut cards, mut second) = (Vec::new(), Vec::new(), None);
-    // Asked before there is an account, so that the answer comes at once when there is one.
-    let asked = network.node(node_of(plan.cast.loser)).client.request_link().await?;
-    for seat in 0..plan.accounts.len() {
-        let client = &network.node(node_of(seat)).client;
-        let events = Events::follow(client.clone());
-        let made = client.create_account().await?;
-        cards.push(made.card);
-        members.push(Member {
-            account: made.account,
-            installation: made.installation,
-            events,
-            last_view: None,
-        });
-        if seat == plan.cast.cut_off {
-            // Right after the first, so that both are in the account's first record.
-            second = Some(link(network, plan, &members[seat], &asked).await?);
-        }
-    }
-    members.extend(second);
-    Ok((members, cards))
-}
-
-/// Links the second installation to the first.
-async fn link(
-    network: &Network,
-    plan: &Plan,
-    first: &Member,
-    asked: &LinkRequested,
-) -> anyhow::Result<Member> {
-    let Cast { cut_off, loser, .. } = plan.cast;
-    let events = Events::follow(network.node(node_of(loser)).client.clone());
-    network.node(node_of(cut_off)).client.accept_link(&asked.request).await?;
-    let linked = |records: &[EventRecord]| {
-        let it = |r: &EventRecord| {
-            matches!(r.event, Event::InstallationLinked { installation, .. }
-                if installation == asked.installation)
-        };
-        records.iter().any(it).then_some(())
-    };
-    for (seat, events) in [(cut_off, &first.events), (loser, &events)] {
-        let what = format!("{} sees the new installation", plan.label(seat));
-        events.until(what, HEARD, linked).await?;
-    }
-    Ok(Member { account: first.account, installation: asked.installation, events, last_view: None })
 }
