@@ -58,8 +58,9 @@ else
 endif
 
 .PHONY: test-image
-test-image: ## Test the container image, after `make image`
+test-image: ## Test the container image and docker-compose.yml, after `make image`
 	scripts/test-image.sh "$(IMAGE)"
+	IMAGE="$(IMAGE)" scripts/test-compose.sh
 
 .PHONY: prometheus
 prometheus: ## Make a Prometheus image from Debian's packages, for where none can be pulled
