@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use waku_groupchat_core::api::EventRecord;
+use waku_groupchat_core::api::{Event, EventRecord};
 
 use super::client::Client;
 use super::wait::InVain;
@@ -50,6 +50,19 @@ impl Events {
         // A closed channel means that nothing more comes: in vain as well.
         let _ = tokio::time::timeout(deadline, waited).await;
         answer.ok_or_else(|| InVain { what: what.into(), deadline })
+    }
+
+    /// Waits until an event of this kind is there, or was.
+    pub async fn until_one(
+        &self,
+        what: impl Into<String>,
+        deadline: Duration,
+        kind: impl Fn(&Event) -> bool,
+    ) -> Result<(), InVain> {
+        let one = |records: &[EventRecord]| {
+            records.iter().rev().any(|record| kind(&record.event)).then_some(())
+        };
+        self.until(what, deadline, one).await
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn meet<'a>(
     let holder = plan.cast.holder;
     let client = &network.node(node_of(holder)).client;
     let group = client.create_group("Conversation", "Carried by the runner").await?;
-    let mut talk = Talk { script, plan, members, group, said: Vec::new() };
+    let talk = Talk { script, plan, members, group, said: Vec::new() };
 
     let cards: Vec<&str> = (0..plan.accounts.len())
         .filter(|account| *account != plan.seats[holder].account)
@@ -49,7 +49,7 @@ pub async fn meet<'a>(
         invited(&talk, account).await?;
     }
     for seat in (0..talk.members.len()).filter(|seat| *seat != holder) {
-        join(network, &mut talk, seat).await?;
+        join(network, &talk, seat).await?;
     }
     for seat in 0..talk.members.len() {
         let client = &network.node(node_of(seat)).client;
@@ -83,21 +83,14 @@ async fn invited(talk: &Talk<'_>, account: usize) -> anyhow::Result<()> {
     if got == expected { Ok(()) } else { Err(LinkedTooLate { account, got, expected }.into()) }
 }
 
-async fn join(network: &Network, talk: &mut Talk<'_>, seat: usize) -> anyhow::Result<()> {
-    let (group, name) = (talk.group, talk.plan.label(seat));
-    let invited = |records: &[EventRecord]| {
-        let it =
-            |r: &EventRecord| matches!(r.event, Event::Invitation { group: g, .. } if g == group);
-        records.iter().any(it).then_some(())
-    };
+async fn join(network: &Network, talk: &Talk<'_>, seat: usize) -> anyhow::Result<()> {
+    let (id, name) = (talk.group, talk.plan.label(seat));
+    let invited = |event: &Event| matches!(event, Event::Invitation { group, .. } if *group == id);
     let events = &talk.members[seat].events;
-    events.until(format!("{name} is invited"), GAPS, invited).await?;
-    network.node(node_of(seat)).client.accept_invitation(group).await?;
-    let joined = |records: &[EventRecord]| {
-        let it = |r: &EventRecord| matches!(r.event, Event::Joined { group: g } if g == group);
-        records.iter().any(it).then_some(())
-    };
-    Ok(events.until(format!("{name} joins"), HEARD, joined).await?)
+    events.until_one(format!("{name} is invited"), GAPS, invited).await?;
+    network.node(node_of(seat)).client.accept_invitation(id).await?;
+    let joined = |event: &Event| matches!(event, Event::Joined { group } if *group == id);
+    Ok(events.until_one(format!("{name} joins"), HEARD, joined).await?)
 }
 
 /// The members by seat, and the cards by account.
@@ -135,16 +128,13 @@ async fn link(
     let Cast { cut_off, loser, .. } = plan.cast;
     let events = Events::follow(network.node(node_of(loser)).client.clone());
     network.node(node_of(cut_off)).client.accept_link(&asked.request).await?;
-    let linked = |records: &[EventRecord]| {
-        let it = |r: &EventRecord| {
-            matches!(r.event, Event::InstallationLinked { installation, .. }
-                if installation == asked.installation)
-        };
-        records.iter().any(it).then_some(())
+    let linked = |event: &Event| {
+        matches!(event, Event::InstallationLinked { installation, .. }
+            if *installation == asked.installation)
     };
     for (seat, events) in [(cut_off, &first.events), (loser, &events)] {
         let what = format!("{} sees the new installation", plan.label(seat));
-        events.until(what, HEARD, linked).await?;
+        events.until_one(what, HEARD, linked).await?;
     }
     Ok(Member { account: first.account, installation: asked.installation, events, last_view: None })
 }

@@ -1,11 +1,12 @@
 //! One group conversation across real nodes: what `make run` does.
 //!
 //! [`carry`] reads a [`script`], gives out the parts ([`plan`]), starts a store node and the chat
-//! nodes as processes ([`network`], [`process`], [`config`]) with a [`link`] between each two, lets
-//! the accounts meet ([`meet`]), and says the lines while links are cut and healed ([`scenario`]). It
-//! drives the nodes over HTTP alone ([`client`], [`chat`]), and waits on what they report
-//! ([`events`]). What came of it is gathered ([`observed`]), checked ([`checks`]), shown ([`show`])
-//! and written as JSON ([`report`]). The nodes' logs tell what they published ([`ledger`]).
+//! nodes as processes or containers ([`network`], [`process`], [`program`], [`config`]) with a
+//! [`link`] between each two, lets the accounts meet ([`meet`]), and says the lines while links are
+//! cut and healed ([`scenario`]). It drives the nodes over HTTP alone ([`client`], [`chat`]), and
+//! waits on what they report ([`events`]). What came of it is gathered ([`observed`]), checked
+//! ([`checks`]), shown ([`show`]) and written as JSON ([`report`]). The nodes' logs tell what they
+//! published ([`ledger`]).
 
 pub mod chat;
 pub mod checks;
@@ -19,6 +20,7 @@ pub mod network;
 pub mod observed;
 pub mod plan;
 pub mod process;
+pub mod program;
 pub mod report;
 pub mod scenario;
 pub mod script;
@@ -51,7 +53,7 @@ const ATTEMPTS: u32 = 6;
 pub struct Options {
     /// The script.
     pub script: PathBuf,
-    /// The node's binary.
+    /// The node's binary, for whoever tries the network that is left up.
     pub binary: PathBuf,
     /// Where the nodes' folders go; what was there is removed.
     pub folder: PathBuf,
@@ -93,7 +95,7 @@ pub async fn carry(options: &Options, network: &mut Network, ui: &Ui) -> anyhow:
     };
     let failures = checks::failures(&run);
     let report = Report::new(&run, &failures, run_of);
-    print!("{}", show::run(&run, &report.publishes));
+    print!("{}", show::run(&run, &report));
     report.write(&options.report).context("the report cannot be written")?;
     println!("   report: {}\n", options.report.display());
     print!("{}", show::verdict(&failures));

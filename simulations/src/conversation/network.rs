@@ -19,6 +19,7 @@ use super::config::{NodeConfig, Ports, TOKEN_FILE, pubsub_topic};
 use super::ledger::Ledger;
 use super::link::Link;
 use super::process::{Alarm, Process};
+use super::program::Program;
 use super::topology::Topology;
 use super::wait::until;
 
@@ -38,7 +39,7 @@ const MESH_GAUGE: &str = "libp2p_gossipsub_peers_per_topic_mesh";
 /// Nodes, links, and what the nodes published.
 #[derive(Debug)]
 pub struct Network {
-    binary: PathBuf,
+    program: Program,
     topic: PubsubTopic,
     nodes: Vec<Node>,
     links: BTreeMap<(usize, usize), Link>,
@@ -89,13 +90,10 @@ impl Node {
 }
 
 impl Network {
-    /// No nodes yet. They will run `binary`.
-    pub fn new(binary: &Path) -> anyhow::Result<Self> {
-        let binary = binary
-            .canonicalize()
-            .with_context(|| format!("the node's binary {}", binary.display()))?;
+    /// No nodes yet.
+    pub fn new(program: Program) -> anyhow::Result<Self> {
         Ok(Self {
-            binary,
+            program,
             topic: pubsub_topic()?,
             nodes: Vec::new(),
             links: BTreeMap::new(),
@@ -271,9 +269,10 @@ impl Network {
 
     /// Starts a node's process, and waits until it answers.
     async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
-        let (binary, alarm) = (&self.binary, self.alarm.clone());
+        let (program, alarm) = (&self.program, self.alarm.clone());
         let node = &mut self.nodes[index];
-        let process = Process::start(&node.name, binary, &node.config(), &node.log(), alarm)?;
+        let (folder, config, log) = (&node.folder, node.config(), node.log());
+        let process = Process::start(&node.name, program, folder, &config, &log, alarm)?;
         node.process = Some(process);
         let what = format!("node {} answers", node.name);
         let client = node.client.clone();

@@ -100,8 +100,8 @@ impl Plan {
         self.phases.away().filter(|missed| shown().any(|shown| shows(*missed, shown))).collect()
     }
 
-    /// The seat that says a line: with two installations, the one that is not cut off, and
-    /// otherwise each in turn.
+    /// The seat that says a line. With two installations each in turn, but the second from when the
+    /// first is cut off until the store is back: the first one's own words show it nothing.
     pub fn seat_for(&self, script: &Script, line: usize) -> usize {
         let speaker = script.lines[line].speaker;
         let Cast { cut_off, loser, .. } = self.cast;
@@ -109,7 +109,8 @@ impl Plan {
             return speaker;
         }
         let turns = script.lines[..line].iter().filter(|l| l.speaker == speaker).count();
-        if line == self.phases.lost || self.phases.away().contains(&line) || turns % 2 == 1 {
+        let Phases { lost, missed, shown, .. } = &self.phases;
+        if line == *lost || (missed.start..shown.end).contains(&line) || turns % 2 == 1 {
             loser
         } else {
             cut_off
@@ -186,6 +187,13 @@ mod tests {
         let early = Plan { phases, ..plan };
         let script = self::script(&[0, 1, 2, 1, 1, 1, 0, 1]).expect("parses");
         assert_eq!(early.noticed(&script), [1, 3]);
+    }
+
+    #[test]
+    fn what_is_missed_shows_even_in_the_shortest_script() {
+        let script = script(&[0, 1, 1, 0]).expect("parses");
+        let plan = Plan::new(&script, 0);
+        assert_eq!(plan.noticed(&script), [0]);
     }
 
     #[test]

@@ -2,18 +2,14 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::ExitStatus;
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-/// How long a node may take to shut down before it is killed.
-const SHUTDOWN: Duration = Duration::from_secs(10);
+use super::program::{Program, Running};
+
 /// Lines of the log that are shown when a node fails.
 const LAST_LINES: usize = 12;
 
@@ -36,35 +32,23 @@ enum Order {
 }
 
 impl Process {
-    /// Starts `binary run` with a configuration; what it prints goes to the end of `log`.
+    /// Starts a node that has its configuration, and all else, in `folder`; what it prints goes to
+    /// the end of `log`.
     pub fn start(
         name: &str,
-        binary: &Path,
+        program: &Program,
+        folder: &Path,
         config: &Path,
         log: &Path,
         alarm: Alarm,
     ) -> anyhow::Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
-        // A runner that is killed takes its nodes with it. The signal is bound to the thread that
-        // starts them, so that has to be one that stays: the main one.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "--"])
-            .arg(binary)
-            .arg("run")
-            .arg(format!("--config-file={}", config.display()))
-            // Options in the environment would win over the file.
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            // A Ctrl-C is for the runner, which then ends its nodes in order.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let running = program
+            .start(folder, config, output)
+            .with_context(|| format!("cannot start node {name} ({program:?})"))?;
         let (orders, inbox) = oneshot::channel();
         let (name, log) = (name.to_owned(), log.to_owned());
-        let keeper = tokio::spawn(keep(child, inbox, name, log, alarm));
+        let keeper = tokio::spawn(keep(running, inbox, name, log, alarm));
         Ok(Self { orders, keeper })
     }
 
@@ -87,36 +71,23 @@ impl Process {
 
 /// Waits for the end of a node, or brings it about.
 async fn keep(
-    mut child: Child,
+    mut running: Running,
     orders: oneshot::Receiver<Order>,
     name: String,
     log: PathBuf,
     alarm: Alarm,
 ) {
     tokio::select! {
-        status = child.wait() => {
+        status = running.child.wait() => {
             let words = last_words(&name, status.ok(), &log);
             alarm.send_replace(Some(words));
         }
         order = orders => match order {
-            Ok(Order::Stop) => stop(child).await,
+            Ok(Order::Stop) => running.stop().await,
             // Without an order the owner is gone.
-            Ok(Order::Kill) | Err(_) => kill(child).await,
+            Ok(Order::Kill) | Err(_) => running.kill().await,
         }
     }
-}
-
-async fn stop(mut child: Child) {
-    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
-    if !asked || timeout(SHUTDOWN, child.wait()).await.is_err() {
-        kill(child).await;
-    }
-}
-
-async fn kill(mut child: Child) {
-    // Fails only where it has ended already.
-    let _ = child.kill().await;
 }
 
 fn last_words(name: &str, status: Option<ExitStatus>, log: &Path) -> String {
@@ -129,6 +100,10 @@ fn last_words(name: &str, status: Option<ExitStatus>, log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -140,7 +115,8 @@ mod tests {
         std::fs::write(&binary, format!("#!/bin/sh\n{script}\n")).expect("written");
         std::fs::set_permissions(&binary, PermissionsExt::from_mode(0o755)).expect("executable");
         let log = folder.join("log");
-        Process::start("x", &binary, Path::new("c.toml"), &log, alarm.clone()).expect("started")
+        let (program, config) = (Program::Binary(binary), Path::new("c.toml"));
+        Process::start("x", &program, folder, config, &log, alarm.clone()).expect("started")
     }
 
     #[tokio::test]

@@ -160,12 +160,8 @@ impl Talk<'_> {
 
     async fn heard(&self, seat: usize, line: usize, message: MessageId) -> anyhow::Result<()> {
         let what = format!("{} hears line {}", self.name(seat), self.script.lines[line].file_line);
-        let heard = |records: &[EventRecord]| {
-            let it =
-                |r: &EventRecord| matches!(r.event, Event::Message { id, .. } if id == message);
-            records.iter().rev().any(it).then_some(())
-        };
-        Ok(self.members[seat].events.until(what, HEARD, heard).await?)
+        let it = |event: &Event| matches!(event, Event::Message { id, .. } if *id == message);
+        Ok(self.members[seat].events.until_one(what, HEARD, it).await?)
     }
 
     /// Waits until the node that was cut off has reported what it missed.

@@ -10,7 +10,7 @@ use waku_groupchat_core::api::views::{Evidence, GapState, GapView, MessageView};
 use super::checks::Failure;
 use super::network::{Network, Node, STORE};
 use super::observed::{Observed, Phase, SeatView};
-use super::report::Publishes;
+use super::report::Report;
 use super::scenario::id_of;
 use super::ui::pad;
 
@@ -18,7 +18,7 @@ use super::ui::pad;
 const COLUMNS: usize = 100;
 
 /// The whole run, for people.
-pub fn run(run: &Observed, publishes: &Publishes) -> String {
+pub fn run(run: &Observed, report: &Report) -> String {
     let columns = Term::stdout().size_checked().map_or(COLUMNS, |(_, columns)| columns.into());
     let mut text = String::new();
     for seat in &run.seats {
@@ -27,7 +27,7 @@ pub fn run(run: &Observed, publishes: &Publishes) -> String {
     for seat in &run.seats {
         text.push_str(&gaps(run, seat));
     }
-    text.push_str(&publish_table(run, publishes));
+    text.push_str(&publish_table(run, report));
     text
 }
 
@@ -136,9 +136,9 @@ fn state(state: GapState) -> &'static str {
 }
 
 /// Relay publishes a line, with what was cut meanwhile, and the sums.
-fn publish_table(run: &Observed, publishes: &Publishes) -> String {
-    let per_line = publishes.first as f64 / run.lines.len().max(1) as f64;
-    let mut text = head(&format!("Relay publishes a line: {per_line:.2}, and again where needed"));
+fn publish_table(run: &Observed, report: &Report) -> String {
+    let Report { publishes, publishes_per_message: each, .. } = report;
+    let mut text = head(&format!("Relay publishes a line: {each:.2}, and again where needed"));
     let phases = [
         (Phase::AllUp, "every link up"),
         (Phase::NodeCutOff, "a node cut off"),
