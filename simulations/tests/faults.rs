@@ -45,6 +45,7 @@ fn conversation(seed: u64) {
                 net.run_for(Duration::from_secs(20));
                 net.restart(speaker);
             }
+            5 => net.crash_after_next_write(speaker),
             3 | 4 => {
                 net.set_store_up(true);
                 for node in nodes {
@@ -55,6 +56,9 @@ fn conversation(seed: u64) {
         }
         let text = format!("line {line}");
         accepted.insert(say(&mut net, speaker, group, &text), text);
+        if !net.node(speaker).is_up() {
+            net.restart(speaker);
+        }
         let pause = Duration::from_millis(net.random_below(15_000));
         net.run_for(pause);
     }

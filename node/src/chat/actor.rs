@@ -226,6 +226,10 @@ impl Actor {
                 self.event(&record);
                 None
             }
+            Output::Refused(reason) => {
+                self.status.metrics.refused(gauges::label(reason));
+                None
+            }
             Output::Publish(publish) => match self.executors.publishes.try_send(publish) {
                 Err(TrySendError::Full(publish)) => {
                     let reason = "the node's publish queue is full".to_owned();
@@ -260,7 +264,6 @@ impl Actor {
     fn event(&mut self, record: &EventRecord) {
         match &record.event {
             Event::Message { .. } => self.status.metrics.message(MessageDirection::Received),
-            Event::Refused { reason, .. } => self.status.metrics.refused(gauges::label(*reason)),
             _ => {}
         }
         self.gauges.touch(now());

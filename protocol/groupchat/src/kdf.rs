@@ -104,6 +104,8 @@ labels! {
     LINK_TRANSCRIPT = "link transcript";
     /// Signature: a link step's body.
     LINK_STEP = "link step";
+    /// Hash: name of a group, over its creator and a nonce.
+    GROUP_ID = "group id";
     /// Hash: an attached log entry, in a group's log digest.
     ATTACHED_ENTRY = "attached entry";
     /// Hash: a group's log digest, over the ascending hashes of its attached entries.

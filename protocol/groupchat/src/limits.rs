@@ -8,11 +8,15 @@ pub const NAME_BYTES: usize = 128;
 pub const DESCRIPTION_BYTES: usize = 2048;
 /// Most bytes of a message's text: with MLS, signature and frontier it fits the largest size class.
 pub const TEXT_BYTES: usize = 120 * 1024;
-/// Most own messages of one group that wait for the network; beyond that, sending is refused.
-pub const OUTBOX_MESSAGES: usize = 1024;
-/// Most gaps of one sender that are worked on at a time, the oldest ones; the rest follow. Bounds
-/// what a member can cause by naming numbers that do not exist.
+/// Most own messages of one group that are on their way, until a Store has them; beyond that,
+/// sending is refused.
+pub const OUTBOX_MESSAGES: usize = 4096;
+/// Most gaps of one sender that its own words show and that are worked on at a time, the oldest
+/// ones; the rest follow. Also most gaps of one sender that others claim, as long as it says nothing
+/// itself: bounds what a member can cause by naming numbers that do not exist.
 pub const OPEN_GAPS_PER_SENDER: usize = 256;
+/// The same of gaps that rest on another member's word alone.
+pub const CLAIMED_GAPS_PER_SENDER: usize = 32;
 /// Most bytes of a frontier, so that a message does not grow with the members.
 pub const FRONTIER_BYTES: usize = 256;
 /// Most numbers above the contiguous ones that one frontier entry names.
@@ -39,5 +43,17 @@ pub const FETCH_ALIGN: Duration = Duration::from_secs(60);
 pub const BACKOFF_DOUBLINGS: u32 = 6;
 /// Registration periods that a reader looks back for a record, and for which one stays good.
 pub const RECORD_PERIODS: u64 = 30;
+/// Publishes of one entry that are remembered, to know them again in a Store.
+pub const SENT_KEPT: usize = 8;
+/// A fetch or publish that the driver does not answer for this long counts as failed.
+pub const DRIVER_PATIENCE: Duration = Duration::from_secs(300);
+/// Envelopes dated further ahead than this are passed over.
+pub const ENVELOPE_AHEAD: Duration = Duration::from_secs(300);
+/// Recovered and withdrawn gaps are shown for this long.
+pub const CLOSED_GAP_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// Most invitations that wait for an answer; more are refused.
+pub const OPEN_INVITATIONS: usize = 256;
+/// Longest topic period and registration period.
+pub const PERIOD: Duration = Duration::from_secs(86_400);
 /// A linking that is not done after this is forgotten.
 pub const LINK_AGE: Duration = Duration::from_secs(300);

@@ -69,8 +69,9 @@ pub struct Seen {
 enum Happening {
     Deliver(NodeId, WakuMessage),
     Store(WakuMessage),
-    Published(NodeId, PublishId, PublishResult),
-    Answer(NodeId, FetchId, FetchRequest),
+    // the answers a driver owes belong to one life of its core
+    Published(NodeId, u32, PublishId, PublishResult),
+    Answer(NodeId, u32, FetchId, FetchRequest),
 }
 
 /// The network, the clock and the store node.
@@ -84,6 +85,7 @@ pub struct Network {
     store_up: bool,
     cut: BTreeSet<(NodeId, NodeId)>,
     cut_store: BTreeSet<NodeId>,
+    doomed: BTreeSet<NodeId>,
     due: BTreeMap<(Timestamp, u64), Happening>,
     sequence: u64,
     published: Vec<Seen>,
@@ -107,6 +109,7 @@ impl Network {
             store_up: true,
             cut: BTreeSet::new(),
             cut_store: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             due: BTreeMap::new(),
             sequence: 0,
             published: Vec::new(),
@@ -178,6 +181,12 @@ impl Network {
         self.note(id, "stops");
         self.nodes[id.0].stop();
         self.tell_connectivity();
+    }
+
+    /// Has a node crash right after the next thing it writes: what should follow from that (a
+    /// publish, a fetch) is lost, but for the answer to a command.
+    pub fn crash_after_next_write(&mut self, id: NodeId) {
+        self.doomed.insert(id);
     }
 
     /// Starts a stopped node on what it had written.
@@ -306,10 +315,16 @@ impl Network {
                     self.store.insert(self.config.pubsub_topic, &message);
                 }
             }
-            Happening::Published(id, publish, result) => {
-                self.input(id, Input::Published(publish, result));
+            Happening::Published(id, life, publish, result) => {
+                if self.nodes[id.0].life() == life {
+                    self.input(id, Input::Published(publish, result));
+                }
             }
-            Happening::Answer(id, fetch, request) => self.answer_fetch(id, fetch, &request),
+            Happening::Answer(id, life, fetch, request) => {
+                if self.nodes[id.0].life() == life {
+                    self.answer_fetch(id, fetch, &request);
+                }
+            }
         }
     }
 
@@ -321,6 +336,17 @@ impl Network {
     }
 
     fn drain(&mut self, id: NodeId) {
+        if self.doomed.remove(&id) {
+            // what was written stands, what was to follow from it is gone
+            let answers = self.nodes[id.0].outputs();
+            for output in answers {
+                if let Output::Answer(name, answer) = output {
+                    self.nodes[id.0].answered(name, answer);
+                }
+            }
+            self.stop(id);
+            return;
+        }
         while let Some(output) = self.nodes[id.0].poll_output() {
             match output {
                 Output::Publish(publish) => {
@@ -347,13 +373,16 @@ impl Network {
                         });
                     }
                     let at = self.now + Duration::from_millis(1);
-                    self.later(at, Happening::Published(id, publish.id, result));
+                    let life = self.nodes[id.0].life();
+                    self.later(at, Happening::Published(id, life, publish.id, result));
                 }
                 Output::Fetch(fetch, request) => {
                     let delay = self.links.delay(&mut self.rng);
-                    self.later(self.now + delay, Happening::Answer(id, fetch, request));
+                    let life = self.nodes[id.0].life();
+                    self.later(self.now + delay, Happening::Answer(id, life, fetch, request));
                 }
                 Output::Answer(name, answer) => self.nodes[id.0].answered(name, answer),
+                Output::Refused(_) => {}
                 Output::Event(event) => {
                     self.note(id, format!("event {:?}", event.event));
                     self.nodes[id.0].heard(event);

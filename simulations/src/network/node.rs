@@ -48,6 +48,8 @@ impl Archive {
 #[derive(Debug)]
 pub struct Node {
     core: Option<Core<MemoryStore>>,
+    /// How often it was started.
+    life: u32,
     stopped: MemoryStore,
     archive: Archive,
     answers: BTreeMap<CommandId, Result<Answer, CommandError>>,
@@ -59,6 +61,7 @@ impl Node {
     pub(super) fn new() -> Self {
         Self {
             core: None,
+            life: 0,
             stopped: MemoryStore::new(),
             archive: Archive::default(),
             answers: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl Node {
     ) {
         let core = Core::open(store, config, seed, now).expect("a store of its own making");
         self.core = Some(core);
+        self.life += 1;
         self.connectivity = (0, 0);
     }
 
@@ -127,6 +131,15 @@ impl Node {
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
         self.core.as_mut().and_then(Core::poll_output)
+    }
+
+    /// All that the core put out and nobody took.
+    pub(super) fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.poll_output()).collect()
+    }
+
+    pub(super) fn life(&self) -> u32 {
+        self.life
     }
 
     pub(super) fn archive(&mut self, topic: PubsubTopic, message: &WakuMessage) {

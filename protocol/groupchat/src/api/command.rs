@@ -3,8 +3,9 @@
 use crate::account::{Card, Phrase};
 use crate::{AccountId, GroupId, InstallationId, MessageId};
 
-/// Something to do. Accepted means durable: the answer comes after the batch that holds it.
-#[derive(Clone, Debug)]
+/// Something to do. Accepted means durable: the answer comes after the batch that holds it. `Debug`
+/// hides texts, cards and requests.
+#[derive(Clone)]
 pub enum Command {
     /// Make an account, with this installation as its first.
     CreateAccount,
@@ -58,8 +59,8 @@ pub enum Command {
     },
 }
 
-/// What a command gave.
-#[derive(Clone, Debug)]
+/// What a command gave. `Debug` hides secrets.
+#[derive(Clone)]
 pub enum Answer {
     /// To [`Command::CreateAccount`].
     AccountCreated {
@@ -177,9 +178,6 @@ pub enum CommandError {
         /// The most.
         max: usize,
     },
-    /// An installation is limited to this many live ones an account.
-    #[error("the account has {0} live installations, the most there can be")]
-    TooManyInstallations(usize),
     /// Too many messages wait to be taken by the network.
     #[error("{waiting} messages of this group wait for the network: try again later")]
     Busy {

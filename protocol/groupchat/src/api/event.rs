@@ -17,8 +17,8 @@ pub struct EventRecord {
     pub event: Event,
 }
 
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Something that happened. `Debug` hides texts.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
     /// An installation is now live in the own account.
@@ -43,6 +43,15 @@ pub enum Event {
         account: AccountId,
         /// How many of its installations.
         installations: usize,
+    },
+    /// An account could not be added; nothing more is tried for it.
+    InvitationFailed {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        account: AccountId,
+        /// Why, for people.
+        reason: String,
     },
     /// An invitation came; it can be accepted or declined.
     Invitation {
@@ -93,7 +102,8 @@ pub enum Event {
         /// All about it.
         gap: GapView,
     },
-    /// Something that reached one of our topics was refused.
+    /// Something that reached one of our topics was refused. Told at most once a minute for each
+    /// group and reason; [`crate::api::Output::Refused`] counts them all.
     Refused {
         /// The group, where it is known.
         group: Option<GroupId>,
@@ -105,7 +115,9 @@ pub enum Event {
 }
 
 /// Why an inbound message was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusedReason {
     /// On one of our topics, but its seal does not open.

@@ -5,6 +5,7 @@
 //! ([`views`]), and everything a person may want to hear of is an [`Event`].
 
 mod command;
+mod debug;
 mod event;
 pub mod views;
 
@@ -101,6 +102,8 @@ pub enum Output {
     Answer(CommandId, Result<Answer, CommandError>),
     /// Something happened. Also kept: [`crate::Core::events_after`].
     Event(EventRecord),
+    /// Something that reached one of our topics was refused; to be counted.
+    Refused(RefusedReason),
 }
 
 /// A Waku message to publish.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
-/// The own account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The own account. `Debug` hides the card.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountView {
     /// The account.
@@ -42,8 +42,8 @@ pub enum GroupState {
     Joined,
 }
 
-/// A group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A group. `Debug` hides name and description.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupView {
     /// The group.
@@ -91,8 +91,8 @@ pub enum SendState {
     Acknowledged,
 }
 
-/// A message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A message. `Debug` hides the text.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView {
     /// Its name.
@@ -179,8 +179,8 @@ pub struct TryView {
     pub at: Timestamp,
 }
 
-/// An invitation that waits for an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An invitation that waits for an answer. `Debug` hides name and description.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationView {
     /// The group.

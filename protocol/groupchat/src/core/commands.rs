@@ -2,7 +2,7 @@
 //!
 //! Each command checks everything before it changes anything.
 
-use prost::Message as _;
+use std::time::Duration;
 
 use super::outbox::place_key;
 use super::records::{AccountRecord, MessageRecord, OutgoingKind, Secret32, Sending, key, write};
@@ -11,8 +11,7 @@ use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Card, Entry, InstallationKey, Phrase, RegistrationSecret};
 use crate::api::{Answer, Command, CommandError};
 use crate::group::message::{MessageCore, SignedCore};
-use crate::limits::{DESCRIPTION_BYTES, NAME_BYTES, OUTBOX_MESSAGES, TEXT_BYTES};
-use crate::mls;
+use crate::limits::{CLOCK_FOLLOW, DESCRIPTION_BYTES, NAME_BYTES, OUTBOX_MESSAGES, TEXT_BYTES};
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, MessageId};
 
@@ -93,13 +92,18 @@ impl Inner {
         let signing = own.key();
         length("text", &text, 1, TEXT_BYTES)?;
         self.joined(id)?;
-        let waiting = self.waiting_messages(id);
+        let waiting = self.outgoing.messages_of(&id);
         if waiting >= OUTBOX_MESSAGES {
             return Err(Stop::Command(CommandError::Busy { waiting }));
         }
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let tip = group.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
-        let time = tx.now.max(group.send.time + std::time::Duration::from_nanos(1));
+        // after a step back of the clock, times far ahead of it are not followed
+        let followed = group.send.time <= tx.now + CLOCK_FOLLOW;
+        let time = match followed {
+            true => tx.now.max(group.send.time + Duration::from_nanos(1)),
+            false => tx.now,
+        };
         let core = MessageCore {
             group: id,
             installation,
@@ -122,10 +126,7 @@ impl Inner {
             signature: signed.signature().to_vec(),
             frontier,
         };
-        let sealed = self.with_mls(tx, id, tip.live, |group, provider| {
-            mls::group::encrypt(group, provider, &signing, &application.encode_to_vec())
-        })?;
-        self.mark_seen(tx, id, &sealed);
+        let content = self.encrypt_frame(tx, id, tip.live, &application)?;
         let message = MessageId { group: id, installation, number: core.number };
         let record = MessageRecord {
             account,
@@ -135,9 +136,8 @@ impl Inner {
             sending: Some(Sending::Queued),
         };
         self.save_message(tx, message, time, &record)?;
-        let frame = pb::Frame { body: Some(pb::frame::Body::Application(sealed)) };
         let kind = OutgoingKind::Message { id: message, state: tip.live };
-        self.enqueue(tx, kind, frame.encode_to_vec(), tx.now)?;
+        self.enqueue(tx, kind, content, tx.now)?;
         Ok(Answer::Accepted { message })
     }
 

@@ -22,7 +22,7 @@ use crate::mls::message::Inbound;
 use crate::mls::package::Package;
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, InstallationId, Timestamp};
+use crate::{AccountId, GroupId, InstallationId};
 
 /// GroupContext extension: name and description.
 pub(super) const PROFILE: u16 = 0xF7A0;
@@ -38,6 +38,7 @@ pub(super) struct Agreed {
     pub(super) description: String,
     pub(super) period: u64,
     pub(super) creator: InstallationId,
+    pub(super) nonce: [u8; 16],
     pub(super) log_digest: [u8; 32],
 }
 
@@ -48,15 +49,22 @@ impl Agreed {
             description: record.description.clone(),
             period: record.period,
             creator: record.creator,
+            nonce: record.nonce,
             log_digest: log_digest(&record.log),
         }
+    }
+
+    /// Whether a group's id is the one of its creator and nonce: nobody else can make that group.
+    pub(super) fn names(&self, id: GroupId) -> bool {
+        group_id(self.creator, &self.nonce) == id
     }
 
     pub(super) fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
         let profile =
             pb::Profile { name: self.name.clone(), description: self.description.clone() };
         let parameters =
-            pb::Parameters { topic_period: self.period, creator: self.creator.as_bytes().to_vec() };
+            pb::Parameters { topic_period: self.period, creator: self.creator.as_bytes().to_vec(),
+            nonce: self.nonce.to_vec(), };
         vec![
             (PROFILE, profile.encode_to_vec()),
             (PARAMETERS, parameters.encode_to_vec()),
@@ -76,9 +84,18 @@ impl Agreed {
             description: profile.description,
             period: parameters.topic_period,
             creator: InstallationId::from_slice(&parameters.creator)?,
+            nonce: parameters.nonce.try_into().ok()?,
             log_digest: find(LOG_DIGEST)?.try_into().ok()?,
         })
     }
+}
+
+/// The id of a group: bound to who made it.
+pub(super) fn group_id(creator: InstallationId, nonce: &[u8; 16]) -> GroupId {
+    let hash = kdf::hash(label::GROUP_ID, &[creator.as_bytes(), nonce]);
+    let mut id = [0; GroupId::LEN];
+    id.copy_from_slice(&hash[..GroupId::LEN]);
+    GroupId::from_bytes(id)
 }
 
 /// Digest of a set of log entries: their order does not enter.
@@ -124,18 +141,20 @@ impl Inner {
         let (installation, account, log) = (own.installation, own.account, own.log.clone());
         let signing = own.key();
         super::commands::profile(&name, &description)?;
-        let mut id = [0; GroupId::LEN];
-        self.rng.fill(&mut id);
-        let id = GroupId::from_bytes(id);
+        let mut nonce = [0; 16];
+        self.rng.fill(&mut nonce);
+        let id = group_id(installation, &nonce);
         let record = GroupRecord {
             name,
             description,
             creator: installation,
+            nonce,
             period: self.config.topic_period.as_secs().max(1),
             states: Vec::new(),
             joined: 0,
             log,
             members: vec![(installation, account)],
+            came_at: Vec::new(),
             baselines: Vec::new(),
             pending: None,
             invitation: None,
@@ -215,34 +234,22 @@ impl Inner {
         packages: Vec<Package>,
         invitations: Option<super::invite::Invitees>,
     ) -> Result<(), Stop> {
-        let own = self.own()?;
-        let signing = own.key();
         let before = self.joined(id)?;
         let tip = before.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
         let attached: Vec<Vec<u8>> =
             after.log.iter().filter(|e| !before.record.log.contains(e)).cloned().collect();
         let next = self.new_state();
         mls::copy_state(tx.overlay, id, tip.live, next)?;
-        let extensions = Agreed::of(&after).extensions();
-        let provider = self.provider(tx, id, next);
-        let mut group = self.load_mls(tx, id, next)?;
-        let made =
-            mls::group::commit(&mut group, &provider, &signing, packages, Some(&extensions))?
-                .map_err(|refused| Stop::Command(CommandError::Members(refused.to_string())))?;
-        mls::group::merge_pending(&mut group, &provider)?;
-        let tree = mls::group::ratchet_tree(&group)?;
-        let state = self.state_record(tx, id, next, &group)?;
-        let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
-        self.mark_seen(tx, id, &handshake.commit);
-        let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
-        let content = frame.encode_to_vec();
-        super::invite::fits(&content)?;
-        let invitations: Option<PendingInvitations> = match (invitations, made.welcome) {
-            (Some(invitees), Some(welcome)) => {
-                Some(self.prepare_invitations(tx, id, invitees, &welcome, tree, &after)?)
+        let made = self.make_commit(tx, id, next, &after, packages, attached, invitations);
+        let Made { content, invitations, group } = match made {
+            Ok(made) => made,
+            Err(stop) => {
+                mls::delete_state(tx.overlay, id, next)?;
+                return Err(stop);
             }
-            _ => None,
         };
+        self.mark_seen(tx, id, &content);
+        let state = self.state_record(tx, id, next, &group)?;
         let kind = OutgoingKind::Commit { group: id, state: tip.live };
         let outgoing = self.enqueue(tx, kind, content, tx.now)?;
         self.mls.insert((id, next), group);
@@ -260,6 +267,44 @@ impl Inner {
         group.save(tx, &id)?;
         self.topics.clear();
         Ok(())
+    }
+
+    /// The part of a commit that can be refused, all in the namespace `next`.
+    #[allow(clippy::too_many_arguments)]
+    fn make_commit(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        next: StateId,
+        after: &GroupRecord,
+        packages: Vec<Package>,
+        attached: Vec<Vec<u8>>,
+        invitations: Option<super::invite::Invitees>,
+    ) -> Result<Made, Stop> {
+        let refused = |reason: String| Stop::Command(CommandError::Members(reason));
+        if !proven(&after.log, &after.members) {
+            return Err(refused("an installation is not proven by its account's log".to_owned()));
+        }
+        let signing = self.own()?.key();
+        let extensions = Agreed::of(after).extensions();
+        let provider = self.provider(tx, id, next);
+        let mut group = self.load_mls(tx, id, next)?;
+        let made =
+            mls::group::commit(&mut group, &provider, &signing, packages, Some(&extensions))?
+                .map_err(|reason| refused(reason.to_string()))?;
+        mls::group::merge_pending(&mut group, &provider)?;
+        let tree = mls::group::ratchet_tree(&group)?;
+        let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
+        let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
+        let content = frame.encode_to_vec();
+        super::invite::fits(&content)?;
+        let invitations = match (invitations, made.welcome) {
+            (Some(invitees), Some(welcome)) => {
+                Some(self.prepare_invitations(tx, id, invitees, &welcome, tree, after)?)
+            }
+            _ => None,
+        };
+        Ok(Made { content, invitations, group })
     }
 
     /// Relay peers took an own commit: it is applied.
@@ -297,6 +342,13 @@ impl Inner {
         let known: BTreeSet<AccountId> = record.members.iter().map(|&(_, a)| a).collect();
         let now: BTreeSet<AccountId> = members.iter().map(|&(_, a)| a).collect();
         let accounts: Vec<AccountId> = now.difference(&known).copied().collect();
+        let number = group.send.number;
+        let joined: Vec<(InstallationId, u64)> = members
+            .iter()
+            .filter(|member| !record.members.contains(member))
+            .map(|&(installation, _)| (installation, number))
+            .collect();
+        record.came_at.extend(joined);
         let renamed = record.name != name || record.description != description;
         record.name.clone_from(&name);
         record.description.clone_from(&description);
@@ -313,19 +365,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Another member's commit, sealed under `state`.
+    /// Another member's commit, sealed under the tip, whose namespace is `state`.
     pub(super) fn commit_received(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
         state: StateId,
-        at: Timestamp,
         handshake: &pb::Handshake,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        if group.tip().is_none_or(|tip| tip.live != state) {
-            return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
-        }
+        let Some(since) = group.tip().map(|tip| tip.since) else { return Ok(()) };
         let record = group.record.clone();
         let next = self.new_state();
         mls::copy_state(tx.overlay, id, state, next)?;
@@ -335,8 +384,9 @@ impl Inner {
                 self.mls.insert((id, next), applied);
                 self.advance(tx, id, state)?;
                 self.change_record(tx, id, agreed.name, agreed.description, log, members)?;
-                // what was sealed under the new state may have come before this commit
-                self.replay(tx, id, at);
+                // what was sealed under the new state may have come before this commit, which may
+                // itself be a late repeat
+                self.replay(tx, id, since);
                 Ok(())
             }
             Err((installation, reason)) => {
@@ -376,6 +426,7 @@ impl Inner {
         let log = union(&before.log, &handshake.log_entries);
         let sound = agreed.period == before.period
             && agreed.creator == before.creator
+            && agreed.nonce == before.nonce
             && agreed.log_digest == log_digest(&log);
         if !sound {
             return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
@@ -385,6 +436,13 @@ impl Inner {
         }
         Ok(Ok((group, agreed, members, log)))
     }
+}
+
+/// An own commit, not queued yet.
+struct Made {
+    content: Vec<u8>,
+    invitations: Option<PendingInvitations>,
+    group: openmls::group::MlsGroup,
 }
 
 /// A commit that was processed and found good.

@@ -4,6 +4,8 @@
 //! aligned ranges of time of the whole shard, which names no group.
 
 use super::records::{key, write};
+use waku_groupchat_waku::ContentTopic;
+
 use super::{Fault, Inner, Tx};
 use crate::api::{FetchId, FetchRequest, FetchResult, FetchSource, FetchWhat, Output};
 use crate::limits::{FETCH_ALIGN, TIMESTAMP_JITTER, TIMESTAMP_STEP};
@@ -23,7 +25,7 @@ pub(super) enum Fetching {
     /// What of a state of a group came before the state was known here.
     Replay { group: GroupId, epoch: u64, from: Timestamp },
     /// The shared part of an invitation.
-    Shared { content_key: [u8; 32], own: bool, at: Timestamp },
+    Shared { topic: ContentTopic, own: bool, at: Timestamp },
 }
 
 impl Inner {
@@ -42,7 +44,7 @@ impl Inner {
         let slack = TIMESTAMP_JITTER + TIMESTAMP_STEP;
         let request =
             FetchRequest { source, what, from: align_down(from - slack), to: align_up(to + slack) };
-        self.fetches.insert(id, what_for);
+        self.fetches.insert(id, (tx.now, what_for));
         tx.outputs.push(Output::Fetch(id, request));
     }
 
@@ -53,13 +55,13 @@ impl Inner {
         id: FetchId,
         result: FetchResult,
     ) -> Result<(), Fault> {
-        let Some(what_for) = self.fetches.remove(&id) else { return Ok(()) };
+        let Some((_, what_for)) = self.fetches.remove(&id) else { return Ok(()) };
         match what_for {
             Fetching::Confirm { entries } => self.confirmed(tx, &entries, &result),
             Fetching::CatchUp { to } => self.caught_up(tx, to, &result),
             Fetching::Gaps { group, gaps, own } => self.gaps_fetched(tx, group, gaps, own, &result),
             Fetching::Record { group, account, own } => {
-                self.record_fetched(tx, group, account, own, &result)
+                self.record_fetched(tx, group, account, own)
             }
             Fetching::Replay { group, epoch, from } => {
                 let now = self.groups.get(&group).and_then(|g| g.tip()).map(|tip| tip.epoch);
@@ -68,19 +70,19 @@ impl Inner {
                 }
                 Ok(())
             }
-            Fetching::Shared { content_key, own, at } => {
-                self.shared_fetched(tx, content_key, own, at);
+            Fetching::Shared { topic, own, at } => {
+                self.shared_fetched(tx, topic, own, at);
                 Ok(())
             }
         }
     }
 
-    /// A state of a group is known now: reads again what the own archive holds of it since `from`.
+    /// A state of a group is known now: reads what the own archive holds of it since `from`.
     pub(super) fn replay(&mut self, tx: &mut Tx<'_>, id: GroupId, from: Timestamp) {
         let Some(epoch) = self.groups.get(&id).and_then(|g| g.tip()).map(|tip| tip.epoch) else {
             return;
         };
-        let topics = self.group_topics(&id, from, tx.now, super::gaps::TOPICS_A_FETCH);
+        let topics = self.tip_topics(&id, from, tx.now, super::gaps::TOPICS_A_FETCH);
         let what_for = Fetching::Replay { group: id, epoch, from };
         let own = FetchSource::OwnArchive(topics);
         self.fetch(tx, what_for, own, FetchWhat::Messages, from, tx.now);
@@ -95,6 +97,7 @@ impl Inner {
     ) -> Result<(), Fault> {
         let more = relay_peers > self.relay_peers || store_peers > self.store_peers;
         let alone_before = self.relay_peers == 0 || self.store_peers == 0;
+        let stores_before = self.store_peers;
         self.relay_peers = relay_peers;
         self.store_peers = store_peers;
         if store_peers > 0 && !self.clock.store_seen {
@@ -103,6 +106,8 @@ impl Inner {
         }
         if more {
             self.hurry_outgoing(tx);
+        }
+        if store_peers > stores_before {
             self.hurry_gaps(tx);
         }
         if more && alone_before && store_peers > 0 {
@@ -117,7 +122,7 @@ impl Inner {
     }
 
     fn catching_up(&self) -> bool {
-        self.fetches.values().any(|f| matches!(f, Fetching::CatchUp { .. }))
+        self.fetches.values().any(|(_, f)| matches!(f, Fetching::CatchUp { .. }))
     }
 
     /// Asks for everything since the last time, if it is time for that.
@@ -143,7 +148,9 @@ impl Inner {
         to: Timestamp,
         result: &FetchResult,
     ) -> Result<(), Fault> {
-        if result.complete() {
+        // one that is empty or lies must not hide what another holds
+        let all = result.tried.iter().all(|tried| tried.outcome.is_ok());
+        if all && !result.tried.is_empty() {
             self.clock.caught_up = to;
             write(tx.overlay, key("clock", &[]), &self.clock)?;
         } else {

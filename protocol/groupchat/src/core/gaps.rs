@@ -1,18 +1,25 @@
 //! Missing messages: noticed, reported after a grace, fetched, recovered or unavailable.
 
 use super::fetch::Fetching;
+use super::outbox::place_key;
 use super::records::{GapEvidence, GapRecord, key, write};
 use super::{Fault, Inner, Tx};
 use crate::api::views::{Evidence, GapState, GapView, TryView};
 use crate::api::{Event, FetchResult, FetchSource, FetchWhat};
-use crate::limits::OPEN_GAPS_PER_SENDER;
-use crate::{GroupId, InstallationId, Timestamp};
+use crate::limits::{CLAIMED_GAPS_PER_SENDER, OPEN_GAPS_PER_SENDER};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
 /// When a gap is due whose answer is awaited: not before that.
 pub(super) const AWAITED: Timestamp = Timestamp::from_nanos(u64::MAX);
 
 /// Topics named to the own archive in one question.
 pub(super) const TOPICS_A_FETCH: usize = 512;
+
+impl Claim {
+    fn evidence(self) -> GapEvidence {
+        GapEvidence::Claimed { by: self.by, at: self.at }
+    }
+}
 
 impl GapRecord {
     /// For people, once it was reported.
@@ -37,6 +44,11 @@ impl GapRecord {
         })
     }
 
+    /// Whether it is still missing, as far as is known.
+    fn is_open(&self) -> bool {
+        !matches!(self.state, Some(GapState::Recovered | GapState::Withdrawn))
+    }
+
     fn note(&mut self, now: Timestamp, source: &str, outcome: String) {
         match self.tried.iter_mut().find(|t| t.source == source && t.outcome == outcome) {
             Some(same) => {
@@ -51,60 +63,124 @@ impl GapRecord {
     }
 }
 
+/// What a member says of another's numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) by: InstallationId,
+    pub(super) at: Timestamp,
+    /// The highest number that it says exists.
+    pub(super) top: u64,
+}
+
 impl Inner {
-    /// Brings the gaps of one sender in line with its numbers. `from`: what is newly noticed was
-    /// not sent before that.
+    /// Brings the gaps of one sender in line with its numbers, and with what is claimed of them.
     pub(super) fn refresh_gaps(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
         installation: InstallationId,
-        claim: Option<(InstallationId, Timestamp)>,
-        from: Timestamp,
+        claim: Option<Claim>,
     ) -> Result<(), Fault> {
         let due = tx.now + self.config.gap_grace;
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let Some(sender) = group.senders.get(&installation) else { return Ok(()) };
-        let tracker = &sender.tracker;
+        let (tracker, account) = (&sender.tracker, sender.account);
         let mut changed = Vec::new();
+        let (mut open, mut proven, mut claimed) = (0, 0, 0);
         for (&(_, number), gap) in
             group.gaps.range_mut((installation, 0)..=(installation, u64::MAX))
         {
-            let next = tracker.next_held(number);
-            if let (GapEvidence::Claimed { .. }, Some(by_number), true) =
-                (gap.evidence, next, tracker.is_proven(number))
-            {
-                gap.evidence = GapEvidence::Proven { by_number };
-                changed.push(number);
-            }
-        }
-        for number in tracker.missing(OPEN_GAPS_PER_SENDER) {
-            if group.gaps.contains_key(&(installation, number)) {
+            if !gap.is_open() {
                 continue;
             }
-            let evidence = match (tracker.next_held(number), claim) {
+            open += 1;
+            let GapEvidence::Claimed { at, .. } = gap.evidence else {
+                proven += usize::from(gap.due.is_some());
+                continue;
+            };
+            claimed += 1;
+            gap.evidence = match (tracker.next_held(number), claim) {
                 (Some(by_number), _) => GapEvidence::Proven { by_number },
-                (None, Some((by, at))) => GapEvidence::Claimed { by, at },
-                (None, None) => continue,
+                (None, Some(claim)) if number <= claim.top && claim.at > at => claim.evidence(),
+                _ => continue,
             };
-            let gap = GapRecord {
-                account: sender.account,
-                evidence,
-                noticed: tx.now,
-                from,
-                state: None,
-                due: Some(due),
-                answered: 0,
-                asked: 0,
-                tried: Vec::new(),
-            };
-            group.gaps.insert((installation, number), gap);
+            let given_up = gap.state == Some(GapState::Unavailable);
+            if given_up && matches!(gap.evidence, GapEvidence::Proven { .. }) {
+                // a claim that was given up is now known to be true: asked for anew
+                (gap.state, gap.due) = (None, Some(due));
+                (gap.answered, gap.asked) = (0, 0);
+            }
             changed.push(number);
         }
+        let known = |number: &u64| {
+            let gap = group.gaps.get(&(installation, *number));
+            gap.is_some_and(|gap| gap.state != Some(GapState::Withdrawn))
+        };
+        let shown = tracker.missing(OPEN_GAPS_PER_SENDER + open).into_iter().filter_map(|number| {
+            Some((number, GapEvidence::Proven { by_number: tracker.next_held(number)? }))
+        });
+        let said = claim.into_iter().flat_map(|claim| {
+            let numbers = tracker.claimed(claim.top, CLAIMED_GAPS_PER_SENDER).into_iter();
+            numbers.map(move |number| (number, claim.evidence()))
+        });
+        let new: Vec<(u64, GapEvidence)> = shown
+            .filter(|(number, _)| !known(number))
+            .take(OPEN_GAPS_PER_SENDER.saturating_sub(proven))
+            .chain(
+                said.filter(|(number, _)| !known(number))
+                    .take(CLAIMED_GAPS_PER_SENDER.saturating_sub(claimed)),
+            )
+            .collect();
         for number in changed {
             self.save_gap(tx, id, installation, number)?;
         }
+        self.notice(tx, id, (installation, account), new)
+    }
+
+    /// Notes gaps; they are reported after the grace.
+    fn notice(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        (installation, account): (InstallationId, AccountId),
+        new: Vec<(u64, GapEvidence)>,
+    ) -> Result<(), Fault> {
+        let due = tx.now + self.config.gap_grace;
+        for (number, evidence) in new {
+            let gap = GapRecord {
+                account,
+                evidence,
+                noticed: tx.now,
+                from: self.sent_after(tx, id, installation, number)?,
+                state: None,
+                due: Some(due),
+                answered: 0,
+                answered_at: Timestamp::ZERO,
+                asked: 0,
+                tried: Vec::new(),
+            };
+            let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+            group.gaps.insert((installation, number), gap);
+            self.save_gap(tx, id, installation, number)?;
+        }
         Ok(())
+    }
+
+    /// A number is not older than the one before it that is held, nor than the group is here.
+    fn sent_after(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        installation: InstallationId,
+        number: u64,
+    ) -> Result<Timestamp, Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(Timestamp::ZERO) };
+        let since = group.record.states.first().map_or(Timestamp::ZERO, |state| state.since);
+        let before = group.senders.get(&installation).and_then(|s| s.tracker.previous_held(number));
+        let Some(before) = before else { return Ok(since) };
+        let time = tx.overlay.get(&place_key(id, &installation, before))?;
+        let time = time.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
+        Ok(time.map_or(since, |nanos| Timestamp::from_nanos(nanos).min(tx.now)))
     }
 
     /// A number came: its gap, if there is one, is closed.
@@ -118,19 +194,23 @@ impl Inner {
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let Some(gap) = group.gaps.get_mut(&(installation, number)) else { return Ok(()) };
         gap.due = None;
-        if gap.state.is_none() {
+        match gap.state {
             // within the grace: merely late
-            group.gaps.remove(&(installation, number));
-            tx.overlay.delete(gap_key(id, installation, number));
-            return Ok(());
+            None => {
+                group.gaps.remove(&(installation, number));
+                tx.overlay.delete(gap_key(id, installation, number));
+                return Ok(());
+            }
+            // written after it was claimed: it was never missing
+            Some(GapState::Withdrawn) => return Ok(()),
+            Some(_) => gap.state = Some(GapState::Recovered),
         }
-        gap.state = Some(GapState::Recovered);
         self.save_gap(tx, id, installation, number)?;
         self.tell_gap(tx, id, installation, number)
     }
 
     /// The sender's own message `number`, written at `time`, contradicts claims of higher numbers
-    /// that were made before it.
+    /// that were made before it, and what it shows to be from before the own join.
     pub(super) fn withdraw_claims(
         &mut self,
         tx: &mut Tx<'_>,
@@ -140,30 +220,30 @@ impl Inner {
         time: Timestamp,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        let false_claims: Vec<u64> = group
+        let Some(sender) = group.senders.get(&installation) else { return Ok(()) };
+        let contradicted: Vec<u64> = group
             .gaps
-            .range((installation, number + 1)..=(installation, u64::MAX))
-            .filter(|(_, gap)| {
-                gap.due.is_some()
-                    && matches!(gap.evidence, GapEvidence::Claimed { at, .. } if at <= time)
+            .range((installation, 0)..=(installation, u64::MAX))
+            .filter(|((_, n), gap)| {
+                let claimed_before =
+                    matches!(gap.evidence, GapEvidence::Claimed { at, .. } if at <= time);
+                let contradicted =
+                    claimed_before && *n > number || sender.tracker.is_before_join(*n);
+                gap.is_open() && contradicted
             })
             .map(|(&(_, n), _)| n)
             .collect();
-        if false_claims.is_empty() {
-            return Ok(());
-        }
-        if let Some(sender) = group.senders.get_mut(&installation) {
-            sender.tracker.forget_claims_above(number);
-        }
-        for n in false_claims {
+        for n in contradicted {
             let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
             let Some(gap) = group.gaps.get_mut(&(installation, n)) else { continue };
             gap.due = None;
-            let reported = gap.state.replace(GapState::Withdrawn).is_some();
-            self.save_gap(tx, id, installation, n)?;
-            if reported {
-                self.tell_gap(tx, id, installation, n)?;
+            if gap.state.replace(GapState::Withdrawn).is_none() {
+                group.gaps.remove(&(installation, n));
+                tx.overlay.delete(gap_key(id, installation, n));
+                continue;
             }
+            self.save_gap(tx, id, installation, n)?;
+            self.tell_gap(tx, id, installation, n)?;
         }
         Ok(())
     }
@@ -299,11 +379,16 @@ impl Inner {
         number: u64,
         answered: bool,
     ) -> Result<(), Fault> {
-        let attempts = self.config.gap_attempts;
+        let (now, retry, attempts) = (tx.now, self.config.gap_retry, self.config.gap_attempts);
         let asked = self.gap_mut(id, installation, number).map_or(0, |gap| gap.asked);
         let again = tx.now + self.backoff(self.config.gap_retry, asked.saturating_sub(1));
         let Some(gap) = self.gap_mut(id, installation, number) else { return Ok(()) };
-        gap.answered += u32::from(answered);
+        // several archives that come up at once are one answer
+        let counts = answered && now.since(gap.answered_at) >= retry;
+        if counts {
+            gap.answered += 1;
+            gap.answered_at = now;
+        }
         let give_up = gap.answered >= attempts;
         gap.due = (!give_up).then_some(again);
         if give_up {
@@ -361,6 +446,6 @@ impl Inner {
     }
 }
 
-fn gap_key(group: GroupId, installation: InstallationId, number: u64) -> Vec<u8> {
+pub(super) fn gap_key(group: GroupId, installation: InstallationId, number: u64) -> Vec<u8> {
     key("gap/", &[group.as_bytes(), installation.as_bytes(), &number.to_be_bytes()])
 }

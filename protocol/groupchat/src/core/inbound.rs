@@ -1,22 +1,30 @@
 //! What arrives: from its topic to a message that can be read, or a reason why not.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{MessageHash, WakuMessage};
 
+use super::gaps::Claim;
 use super::members;
 use super::outbox::message_key;
 use super::records::{MessageRecord, key, read};
+use super::state::Group;
 use super::topics::{Target, group_key};
 use super::{Fault, Inner, Tx};
-use crate::api::{Event, RefusedReason};
+use crate::api::{Event, Output, RefusedReason};
+use crate::group::frontier::ENTRY_OVERHEAD;
 use crate::group::message::{MessageCore, SignedCore};
-use crate::limits::{CLOCK_FOLLOW, TIME_AHEAD};
+use crate::limits::{CLOCK_FOLLOW, FRONTIER_BEYOND, FRONTIER_BYTES, TIME_AHEAD};
 use crate::mls::message::Inbound;
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
 use crate::seal::open_message;
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// One event for each group and reason of refusals in this time.
+const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// A plaintext and who wrote it.
 type Plain = (Vec<u8>, (InstallationId, AccountId));
@@ -38,7 +46,7 @@ impl Inner {
     pub(super) fn message(&mut self, tx: &mut Tx<'_>, message: &WakuMessage) -> Result<(), Fault> {
         let Some(timestamp) = message.timestamp else { return Ok(()) };
         let at = Timestamp::from_waku(timestamp);
-        let Some((target, period)) = self.target(&message.content_topic, at) else {
+        let Some((target, period)) = self.target(&message.content_topic, at, tx.now) else {
             return Ok(());
         };
         match target {
@@ -46,12 +54,16 @@ impl Inner {
                 self.group_message(tx, group, state, period, message, at)
             }
             Target::Inbox { period } => self.envelope(tx, period, message),
-            Target::Record { account, period } => self.record_part(tx, account, period, message),
+            Target::Record { group, account, period } => {
+                self.record_part(tx, (group, account), period, message)
+            }
             Target::InvitationShared => self.shared_part(tx, message),
             Target::Link => self.link_message(tx, message),
         }
     }
 
+    /// Tells that something was refused: each time for counting, and as an event at most once in
+    /// a while for each group and reason.
     pub(super) fn refuse(
         &mut self,
         tx: &mut Tx<'_>,
@@ -59,6 +71,13 @@ impl Inner {
         installation: Option<InstallationId>,
         reason: RefusedReason,
     ) -> Result<(), Fault> {
+        tx.outputs.push(Output::Refused(reason));
+        // anybody can send junk to a topic: it must not push out the events that count
+        let told = self.refused.entry((group, reason)).or_default();
+        if tx.now.since(*told) < REFUSALS_TOLD_EVERY && *told != Timestamp::ZERO {
+            return Ok(());
+        }
+        *told = tx.now;
         self.emit(tx, Event::Refused { group, installation, reason })
     }
 
@@ -82,21 +101,28 @@ impl Inner {
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Seal);
         };
-        let body = pb::Frame::decode(content.as_slice()).ok().and_then(|f| f.body);
-        let bytes = match &body {
-            Some(pb::frame::Body::Application(bytes)) => bytes,
-            Some(pb::frame::Body::Handshake(handshake)) => &handshake.commit,
-            None => return self.refuse(tx, Some(id), None, RefusedReason::Malformed),
+        let Some(body) = pb::Frame::decode(content.as_slice()).ok().and_then(|f| f.body) else {
+            return self.refuse(tx, Some(id), None, RefusedReason::Malformed);
         };
-        if self.seen(tx, id, bytes)? {
+        // A handshake is known by all of it: a member may send its commit with other log entries.
+        let known_by = match &body {
+            pb::frame::Body::Application(bytes) => bytes,
+            pb::frame::Body::Handshake(_) => &*content,
+        };
+        if self.seen(tx, id, known_by)? {
             return Ok(());
         }
         match &body {
-            Some(pb::frame::Body::Handshake(handshake)) => {
-                self.mark_seen(tx, id, &handshake.commit);
-                self.commit_received(tx, id, state, at, handshake)
+            pb::frame::Body::Handshake(handshake) => {
+                let current = self.groups.get(&id).and_then(Group::tip);
+                if current.is_none_or(|tip| tip.live != state) {
+                    // not marked as seen: the same commit may come under the state it leaves
+                    return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
+                }
+                self.mark_seen(tx, id, &content);
+                self.commit_received(tx, id, state, handshake)
             }
-            _ => {
+            pb::frame::Body::Application(bytes) => {
                 let hash = message.hash(&self.config.pubsub_topic);
                 self.application(tx, id, (state, base), bytes, (epoch, hash, at))
             }
@@ -115,16 +141,21 @@ impl Inner {
         let Some((plain, sender)) = inbound else {
             return self.refuse(tx, Some(id), None, RefusedReason::Mls);
         };
-        self.mark_seen(tx, id, bytes);
         let (installation, account) = sender;
         let origin = Origin { group: id, installation, account, epoch, hash, at };
         let parsed = pb::Application::decode(plain.as_slice())
             .ok()
             .and_then(|a| Some((SignedCore::from_parts(a.core, &a.signature)?, a.frontier)));
         let Some((signed, frontier)) = parsed else {
+            self.mark_seen(tx, id, bytes);
             return self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed);
         };
-        match check(&signed, &origin) {
+        let checked = check(&signed, &origin);
+        // A wrong time may be the envelope's fault, and any member can make another envelope.
+        if checked != Err(RefusedReason::Time) {
+            self.mark_seen(tx, id, bytes);
+        }
+        match checked {
             Ok(core) => {
                 self.read_core(tx, &origin, &core, signed)?;
                 self.frontier(tx, &origin, core.time, &frontier)
@@ -200,9 +231,8 @@ impl Inner {
         let now = tx.now;
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let sender = group.sender(installation, account);
-        let from = sender.last_time;
         sender.tracker.hold(core.place());
-        sender.last_time = from.max(core.time.min(now));
+        sender.last_time = sender.last_time.max(core.time.min(now));
         if core.time <= now + CLOCK_FOLLOW && core.time > group.send.time {
             group.send.time = core.time;
             group.save_send(tx, &id)?;
@@ -218,7 +248,7 @@ impl Inner {
         self.emit(tx, Event::Message { id: message, account })?;
         self.close_gap(tx, id, installation, core.number)?;
         self.withdraw_claims(tx, id, installation, core.number, core.time)?;
-        self.refresh_gaps(tx, id, installation, None, from)?;
+        self.refresh_gaps(tx, id, installation, None)?;
         if let Some(group) = self.groups.get(&id) {
             group.save_sender(tx, &id, &installation)?;
         }
@@ -263,12 +293,16 @@ impl Inner {
         let Some(own) = self.account.as_ref().map(|a| (a.installation, a.account)) else {
             return Ok(());
         };
+        let mut room = FRONTIER_BYTES;
         for entry in entries {
+            let size = entry.encoded_len() + ENTRY_OVERHEAD;
+            let Some(left) = room.checked_sub(size) else { return Ok(()) };
+            room = left;
             let Some(group) = self.groups.get(&origin.group) else { return Ok(()) };
             let Some(about) = group.by_short(entry.installation) else { continue };
             if about == own.0 {
                 if origin.account != own.1 {
-                    self.acknowledged(tx, origin.group, entry.upto)?;
+                    self.acknowledged(tx, origin.group, &origin.installation, entry.upto)?;
                 }
                 continue;
             }
@@ -291,13 +325,22 @@ impl Inner {
         let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
         let Some(account) = group.account_of(&about) else { return Ok(()) };
         let sender = group.sender(about, account);
-        let from = sender.last_time;
-        let mut news = sender.tracker.claim(entry.upto, entry.epoch);
-        for held in &entry.beyond {
-            news |= sender.tracker.claim(held.number, held.epoch);
-        }
-        if news {
-            self.refresh_gaps(tx, origin.group, about, Some((origin.installation, time)), from)?;
+        let tracker = &mut sender.tracker;
+        let at = time.min(tx.now + CLOCK_FOLLOW);
+        // the sender has said something since that does not bear it out
+        let held = tracker.max_held();
+        let contradicted = held > 0 && at <= sender.last_time;
+        let beyond = entry.beyond.iter().take(FRONTIER_BEYOND).map(|h| (h.number, h.epoch));
+        let top = [(entry.upto, entry.epoch)]
+            .into_iter()
+            .chain(beyond)
+            .filter(|&(number, _)| number <= held || !contradicted)
+            .filter(|&(number, epoch)| tracker.claim(number, epoch))
+            .map(|(number, _)| number)
+            .max();
+        if let Some(top) = top {
+            let claim = Claim { by: origin.installation, at, top };
+            self.refresh_gaps(tx, origin.group, about, Some(claim))?;
             if let Some(group) = self.groups.get(&origin.group) {
                 group.save_sender(tx, &origin.group, &about)?;
             }
@@ -305,7 +348,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether these MLS bytes were here before.
+    /// Whether these MLS bytes, or this handshake, were here before.
     fn seen(&self, tx: &Tx<'_>, group: GroupId, bytes: &[u8]) -> Result<bool, Fault> {
         Ok(tx.overlay.get(&seen_key(group, bytes))?.is_some())
     }

@@ -16,7 +16,7 @@ use super::records::{
 };
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{RecordAssembler, RecordOutcome};
-use crate::api::{Answer, CommandError, Event, FetchResult, FetchSource, FetchWhat, RefusedReason};
+use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::limits::{INVITED_ACCOUNTS, RECORD_PERIODS};
 use crate::mls;
 use crate::mls::package::Package;
@@ -64,19 +64,26 @@ impl Inner {
         if group.record.creator != own.installation {
             return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
         }
-        let members = &group.record.members;
-        if let Some(known) = cards.iter().find(|c| members.iter().any(|(_, a)| *a == c.account)) {
+        let pending = group.record.pending.iter().flat_map(|p| &p.members);
+        let members = group.record.members.iter().chain(pending);
+        if let Some(known) = cards.iter().find(|c| members.clone().any(|(_, a)| *a == c.account)) {
             return Err(Stop::Command(CommandError::AlreadyMember(known.account)));
         }
         let mut accounts = Vec::new();
         for card in &cards {
+            // a record that was found for another invitation of the same card serves again
+            let known = self
+                .intents
+                .iter()
+                .find(|((_, a), i)| *a == card.account && i.card.card() == *card)
+                .and_then(|(_, i)| i.found.clone());
             let intent = IntentRecord {
                 card: CardRecord::from(card),
-                since: tx.now,
                 due: tx.now,
                 asked: 0,
-                found: None,
+                found: known,
             };
+            self.assemblers.retain(|(g, a, _), _| (*g, *a) != (id, card.account));
             write(tx.overlay, intent_key(id, card.account), &intent)?;
             self.intents.insert((id, card.account), intent);
             accounts.push(card.account);
@@ -89,11 +96,17 @@ impl Inner {
         self.intents
             .iter()
             .filter(|((group, _), intent)| {
-                intent.found.is_none() || self.may_commit(*group).is_ok()
+                intent.found.is_none()
+                    || (!self.searching(*group) && self.may_commit(*group).is_ok())
             })
             .map(|(_, intent)| intent.due)
             .filter(|due| *due != AWAITED)
             .min()
+    }
+
+    /// Whether archives are being asked for somebody who is to come into a group.
+    fn searching(&self, group: GroupId) -> bool {
+        self.intents.range((group, FIRST)..=(group, LAST)).any(|(_, i)| i.due == AWAITED)
     }
 
     /// Looks for the records that are due, and commits what was found.
@@ -128,47 +141,73 @@ impl Inner {
     }
 
     /// Adds every account of a group's intents that was found, once nothing is being looked for.
+    /// What is too much for one commit goes in halves; an account that cannot be added even alone
+    /// is given up, and said.
     fn commit_intents(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
-        let of_group = || self.intents.range((id, FIRST)..=(id, LAST));
-        let searching = of_group().any(|(_, i)| i.due == AWAITED);
-        let found: Vec<(AccountId, IntentRecord)> = of_group()
+        if self.searching(id) || self.may_commit(id).is_err() {
+            return Ok(());
+        }
+        let mut found: Vec<(AccountId, IntentRecord)> = self
+            .intents
+            .range((id, FIRST)..=(id, LAST))
             .filter(|(_, i)| i.found.is_some())
             .map(|((_, account), i)| (*account, i.clone()))
             .collect();
-        if searching || found.is_empty() || self.may_commit(id).is_err() {
-            return Ok(());
-        }
-        let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let mut after = group.record.clone();
-        after.log = self.account.as_ref().map_or(after.log.clone(), |a| union(&after.log, &a.log));
-        let mut invitees: Invitees = Vec::new();
-        for (account, intent) in found {
-            tx.overlay.delete(intent_key(id, account));
-            self.intents.remove(&(id, account));
-            self.assemblers.retain(|(a, _), _| *a != account);
-            let Some(FoundAccount { log, key_packages, .. }) = intent.found else { continue };
-            after.log = union(&after.log, &log);
-            after.members.extend(key_packages.iter().map(|(i, _)| (*i, account)));
-            invitees.push((account, intent.card.registration_secret, key_packages));
-        }
-        let provider = self.global_provider(tx);
-        let packages: Vec<Package> = invitees
-            .iter()
-            .flat_map(|(_, _, packages)| packages)
-            .filter_map(|(_, bytes)| mls::package::check(&provider, bytes).ok())
-            .collect();
-        let told: Vec<(AccountId, usize)> =
-            invitees.iter().map(|(account, _, p)| (*account, p.len())).collect();
-        match self.commit(tx, id, after, packages, Some(invitees)) {
-            Ok(()) => {}
-            Err(Stop::Fault(fault)) => return Err(fault),
-            // too large for one message: nothing of it may stay
-            Err(Stop::Command(_)) => {
-                return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
+        let mut take = found.len();
+        while take > 0 {
+            let stop = match self.add_accounts(tx, id, &found[..take]) {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            let reason = match stop {
+                Stop::Fault(fault) => return Err(fault),
+                Stop::Command(error) => error.to_string(),
+            };
+            if take > 1 {
+                take /= 2;
+                continue;
             }
+            let (account, _) = found.remove(0);
+            self.forget_intent(tx, id, account);
+            self.emit(tx, Event::InvitationFailed { group: id, account, reason })?;
+            take = found.len();
         }
-        for (account, installations) in told {
-            self.emit(tx, Event::Invited { group: id, account, installations })?;
+        Ok(())
+    }
+
+    fn forget_intent(&mut self, tx: &Tx<'_>, id: GroupId, account: AccountId) {
+        tx.overlay.delete(intent_key(id, account));
+        self.intents.remove(&(id, account));
+        self.assemblers.retain(|(g, a, _), _| (*g, *a) != (id, account));
+        self.topics.clear();
+    }
+
+    fn add_accounts(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        found: &[(AccountId, IntentRecord)],
+    ) -> Result<(), Stop> {
+        let mut after = self.joined(id)?.record.clone();
+        after.log = union(&after.log, &self.own()?.log);
+        let mut invitees: Invitees = Vec::new();
+        let mut packages: Vec<Package> = Vec::new();
+        for (account, intent) in found {
+            let Some(FoundAccount { log, key_packages, .. }) = &intent.found else { continue };
+            let provider = self.global_provider(tx);
+            let checked =
+                key_packages.iter().filter_map(|(_, p)| mls::package::check(&provider, p).ok());
+            packages.extend(checked);
+            after.log = union(&after.log, log);
+            after.members.extend(key_packages.iter().map(|(i, _)| (*i, *account)));
+            let secret = intent.card.registration_secret.clone();
+            invitees.push((*account, secret, key_packages.clone()));
+        }
+        self.commit(tx, id, after, packages, Some(invitees))?;
+        for (account, intent) in found {
+            let installations = intent.found.as_ref().map_or(0, |f| f.key_packages.len());
+            self.forget_intent(tx, id, *account);
+            self.emit(tx, Event::Invited { group: id, account: *account, installations })?;
         }
         Ok(())
     }
@@ -283,21 +322,16 @@ impl Inner {
     pub(super) fn record_part(
         &mut self,
         tx: &mut Tx<'_>,
-        account: AccountId,
+        (group, account): (GroupId, AccountId),
         period: u64,
         message: &WakuMessage,
     ) -> Result<(), Fault> {
-        let Some((group, card)) = self
-            .intents
-            .iter()
-            .find(|((_, a), _)| *a == account)
-            .map(|((group, _), i)| (*group, i.card.card()))
-        else {
+        let Some(card) = self.intents.get(&(group, account)).map(|i| i.card.card()) else {
             return Ok(());
         };
         let assembler = self
             .assemblers
-            .entry((account, period))
+            .entry((group, account, period))
             .or_insert_with(|| RecordAssembler::new(&card, period));
         let record = match assembler.push(message, None, tx.now) {
             RecordOutcome::NotOurs | RecordOutcome::Taken | RecordOutcome::Duplicate => {
@@ -325,7 +359,7 @@ impl Inner {
         let found = FoundAccount { period, log: record.log.encoded_entries(), key_packages };
         for ((group, a), intent) in &mut self.intents {
             let newer = intent.found.as_ref().is_none_or(|known| known.period < period);
-            if *a == account && newer {
+            if *a == account && intent.card.card() == card && newer {
                 intent.found = Some(found.clone());
                 if intent.due != AWAITED {
                     intent.due = tx.now;
@@ -336,29 +370,27 @@ impl Inner {
         Ok(())
     }
 
+    /// Archives answered. Store peers are asked once; after that the record comes with what is
+    /// filled of the shard anyway, or with the next period.
     pub(super) fn record_fetched(
         &mut self,
         tx: &mut Tx<'_>,
         group: GroupId,
         account: AccountId,
         own: bool,
-        _result: &FetchResult,
     ) -> Result<(), Fault> {
-        let delay = self.backoff(self.config.gap_retry, 0);
-        let Some(intent) = self.intents.get_mut(&(group, account)) else { return Ok(()) };
-        if intent.found.is_some() {
-            intent.due = tx.now;
-            return Ok(());
-        }
-        if own {
-            let length = self.config.registration_period;
-            let from = tx.now - length * 2;
+        let Some(intent) = self.intents.get(&(group, account)) else { return Ok(()) };
+        let (asked, found) = (intent.asked, intent.found.is_some());
+        if !found && own && asked == 0 {
+            let from = tx.now - self.config.registration_period * 2;
             let what_for = Fetching::Record { group, account, own: false };
             self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, from, tx.now);
             return Ok(());
         }
-        intent.asked += 1;
-        intent.due = tx.now + delay;
+        let delay = self.backoff(self.config.gap_retry, asked);
+        let Some(intent) = self.intents.get_mut(&(group, account)) else { return Ok(()) };
+        intent.asked = asked.saturating_add(1);
+        intent.due = if found { tx.now } else { tx.now + delay };
         write(tx.overlay, intent_key(group, account), intent)?;
         Ok(())
     }

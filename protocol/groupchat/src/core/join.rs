@@ -1,6 +1,7 @@
 //! The invited side: an envelope in the own inbox, the shared part, and the answer.
 
 use prost::Message as _;
+use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
 use super::commits::{Agreed, log_digest, proven};
@@ -13,13 +14,19 @@ use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
+use crate::limits::OPEN_INVITATIONS;
 use crate::mls;
 use crate::proto::group as pb;
 use crate::seal::{open_message, open_message_of};
 use crate::{GroupId, InstallationId, Timestamp};
 
+/// A shared part's topic, and the short hash of the own secrets in the envelope that named it.
+pub(super) type AwaitedName = (ContentTopic, [u8; 16]);
+
 /// Most shared parts awaited at a time; a flood of envelopes pushes out the oldest.
 const AWAITED_SHARED: usize = 64;
+/// Most envelopes that wait for one shared part.
+const AWAITED_ALIKE: usize = 4;
 
 impl Inner {
     /// Something in the own inbox.
@@ -60,10 +67,15 @@ impl Inner {
         slot: pb::InvitationSlot,
     ) -> Result<(), Fault> {
         let topic = shared_topic(&content_key);
-        if self.awaited.contains_key(&topic) {
+        let name = (topic.clone(), secrets_name(&slot.group_secrets));
+        let handled = tx.overlay.get(&handled_key(&name))?.is_some();
+        let alike = self.awaited.keys().filter(|(t, _)| *t == topic).count();
+        if handled || self.awaited.contains_key(&name) || alike >= AWAITED_ALIKE {
             return Ok(());
         }
-        let at = Timestamp::from_waku(slot.shared_timestamp);
+        // the sender names the time, and it bounds what is asked for
+        let oldest = tx.now - self.config.registration_period * 2;
+        let at = Timestamp::from_waku(slot.shared_timestamp).clamp(oldest.min(tx.now), tx.now);
         let record = AwaitedRecord {
             content_key: Secret32(content_key),
             group_secrets: slot.group_secrets,
@@ -71,60 +83,72 @@ impl Inner {
             came: tx.now,
         };
         if self.awaited.len() >= AWAITED_SHARED {
-            let oldest = self.awaited.iter().min_by_key(|(_, a)| a.came).map(|(t, _)| t.clone());
+            let oldest = self.awaited.iter().min_by_key(|(_, a)| a.came).map(|(n, _)| n.clone());
             if let Some(oldest) = oldest {
                 self.awaited.remove(&oldest);
                 tx.overlay.delete(awaited_key(&oldest));
             }
         }
-        write(tx.overlay, awaited_key(&topic), &record)?;
-        self.awaited.insert(topic.clone(), record);
-        self.fetch(
-            tx,
-            Fetching::Shared { content_key, own: true, at },
-            FetchSource::OwnArchive(vec![topic]),
-            FetchWhat::Messages,
-            at,
-            tx.now,
-        );
+        write(tx.overlay, awaited_key(&name), &record)?;
+        self.awaited.insert(name, record);
+        let own = FetchSource::OwnArchive(vec![topic.clone()]);
+        let what_for = Fetching::Shared { topic, own: true, at };
+        self.fetch(tx, what_for, own, FetchWhat::Messages, at, tx.now);
         Ok(())
     }
 
     pub(super) fn shared_awaited(&self, topic: &ContentTopic) -> bool {
-        self.awaited.contains_key(topic)
+        self.awaited.keys().any(|(awaited, _)| awaited == topic)
     }
 
+    /// What the own archive does not have, store peers are asked for, for one at a time: what is
+    /// lost that way comes when the downtime is filled, or with a repeat.
     pub(super) fn shared_fetched(
         &mut self,
         tx: &mut Tx<'_>,
-        content_key: [u8; 32],
+        topic: ContentTopic,
         own: bool,
         at: Timestamp,
     ) {
-        if own && self.awaited.contains_key(&shared_topic(&content_key)) {
-            let what_for = Fetching::Shared { content_key, own: false, at };
+        let asking =
+            self.fetches.values().any(|(_, f)| matches!(f, Fetching::Shared { own: false, .. }));
+        if own && !asking && self.shared_awaited(&topic) {
+            let what_for = Fetching::Shared { topic, own: false, at };
             self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, at, tx.now);
         }
     }
 
-    /// The shared part of an invitation whose envelope came.
+    /// The shared part of an invitation whose envelope came. Others who are invited have its key
+    /// and can send envelopes with false secrets, so each envelope is tried, and a shared part that
+    /// fits none ends no wait.
     pub(super) fn shared_part(
         &mut self,
         tx: &mut Tx<'_>,
         message: &WakuMessage,
     ) -> Result<(), Fault> {
         let topic = &message.content_topic;
-        let Some(awaited) = self.awaited.get(topic).cloned() else { return Ok(()) };
-        let key = derive_key(&awaited.content_key.0, label::INVITATION_KEY, &[]);
+        let waiting: Vec<(AwaitedName, AwaitedRecord)> = self
+            .awaited
+            .iter()
+            .filter(|((awaited, _), _)| awaited == topic)
+            .map(|(name, record)| (name.clone(), record.clone()))
+            .collect();
+        let Some((_, first)) = waiting.first() else { return Ok(()) };
+        let key = derive_key(&first.content_key.0, label::INVITATION_KEY, &[]);
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, None, None, RefusedReason::Seal);
         };
-        self.awaited.remove(topic);
-        tx.overlay.delete(awaited_key(topic));
-        match self.look_into(tx, &content, &awaited)? {
-            Some((id, record)) => self.invited(tx, id, record),
-            None => self.refuse(tx, None, None, RefusedReason::Invalid),
+        for (name, awaited) in waiting {
+            let Some((id, record)) = self.look_into(tx, &content, &awaited)? else {
+                self.refuse(tx, None, None, RefusedReason::Invalid)?;
+                continue;
+            };
+            self.awaited.remove(&name);
+            tx.overlay.delete(awaited_key(&name));
+            tx.overlay.put(handled_key(&name), tx.now.as_secs().to_be_bytes().to_vec());
+            self.invited(tx, id, record)?;
         }
+        Ok(())
     }
 
     fn invited(&mut self, tx: &mut Tx<'_>, id: GroupId, record: GroupRecord) -> Result<(), Fault> {
@@ -132,6 +156,10 @@ impl Inner {
         let Some(invitation) = &record.invitation else { return Ok(()) };
         if declined || self.groups.contains_key(&id) {
             return Ok(());
+        }
+        let open = self.groups.values().filter(|g| g.record.invitation.is_some()).count();
+        if open >= OPEN_INVITATIONS {
+            return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
         }
         let event =
             Event::Invitation { group: id, name: record.name.clone(), from: invitation.from };
@@ -157,7 +185,7 @@ impl Inner {
         let Ok(joining) = mls::welcome::open(&provider, &welcome, &shared.ratchet_tree)? else {
             return Ok(None);
         };
-        let (Some(members), Some((_, from)), Some(agreed)) = (
+        let (Some(members), Some((inviter, from)), Some(agreed)) = (
             members::parse_all(&joining.members),
             members::parse(&joining.sender),
             Agreed::parse(&joining.extensions),
@@ -165,7 +193,10 @@ impl Inner {
             return Ok(None);
         };
         let Some(own) = &self.account else { return Ok(None) };
-        let sound = agreed.log_digest == log_digest(&shared.log_entries)
+        // whoever else is in a group could make a Welcome to a copy of it
+        let sound = inviter == agreed.creator
+            && agreed.names(joining.group)
+            && agreed.log_digest == log_digest(&shared.log_entries)
             && proven(&shared.log_entries, &members)
             && members.contains(&(own.installation, own.account));
         if !sound {
@@ -180,11 +211,13 @@ impl Inner {
             name: agreed.name,
             description: agreed.description,
             creator: agreed.creator,
+            nonce: agreed.nonce,
             period: agreed.period,
             states: Vec::new(),
             joined: joining.epoch,
             log: shared.log_entries,
             members,
+            came_at: Vec::new(),
             baselines,
             pending: None,
             invitation: Some(InvitationRecord {
@@ -258,8 +291,19 @@ fn shared_topic(content_key: &[u8; 32]) -> ContentTopic {
     derive_topic(content_key, label::INVITATION_TOPIC, &[])
 }
 
-fn awaited_key(topic: &ContentTopic) -> Vec<u8> {
-    key("awaited/", &[topic.as_str().as_bytes()])
+/// Tells envelopes for one shared part apart.
+fn secrets_name(group_secrets: &[u8]) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.copy_from_slice(&Sha256::digest(group_secrets)[..16]);
+    name
+}
+
+pub(super) fn awaited_key((topic, secrets): &AwaitedName) -> Vec<u8> {
+    key("awaited/", &[topic.as_str().as_bytes(), secrets])
+}
+
+fn handled_key((topic, secrets): &AwaitedName) -> Vec<u8> {
+    key("handled/", &[topic.as_str().as_bytes(), secrets])
 }
 
 fn declined_key(id: GroupId) -> Vec<u8> {

@@ -3,13 +3,13 @@
 //! Flow of one [`Core::handle`]: the input changes the state in memory and writes through an
 //! [`Overlay`]; what fell due by then is done in the same step; the overlay is committed as one
 //! batch; only then the outputs can be polled. A fault drops the overlay, and the state is read
-//! again from the store, so memory never runs ahead of it.
+//! again from the store before anything else is done, so memory does not run ahead of it.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`records`] | what is kept, under which keys |
 //! | [`topics`] | which content topic is whose |
-//! | [`outbox`] | publishing until it is confirmed |
+//! | [`outbox`], [`queue`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
 //! | [`inbound`] | what arrives on a group's topics |
 //! | [`commits`] | commits, own ones and others' |
@@ -17,6 +17,7 @@
 //! | [`gaps`] | missing messages |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`fetch`] | answers of archives, downtime |
+//! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`] | what can be read |
 
 mod commands;
@@ -30,29 +31,33 @@ mod linking;
 mod members;
 mod outbox;
 mod queries;
+mod queue;
 pub(crate) mod records;
 mod register;
 mod state;
+#[cfg(test)]
+mod tests;
 mod topics;
+mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use openmls::group::MlsGroup;
 use openmls_rust_crypto::RustCrypto;
-use waku_groupchat_waku::ContentTopic;
 
 use self::fetch::Fetching;
-use self::records::{
-    AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, OutgoingRecord,
-};
+use self::join::AwaitedName;
+use self::queue::Queue;
+use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
 use self::state::Group;
 use self::topics::Topics;
 use crate::account::{LinkAssembler, RecordAssembler};
 use crate::api::{
     CommandError, CommandId, Config, Event, EventRecord, FetchId, Input, Output, PublishId,
+    RefusedReason,
 };
-use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, TIMESTAMP_JITTER, TIMESTAMP_STEP};
+use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, PERIOD, TIMESTAMP_JITTER, TIMESTAMP_STEP};
 use crate::mls::{CoreRng, MlsError, StateId};
 use crate::store::{Overlay, Store, StoreError};
 use crate::{AccountId, GroupId, Timestamp};
@@ -68,6 +73,9 @@ pub enum Fault {
     /// OpenMLS failed on our own state.
     #[error("MLS on own state")]
     Mls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A setting outside its bounds.
+    #[error("{0}")]
+    Config(&'static str),
     /// The core's own records contradict each other.
     #[error("records contradict each other: {0}")]
     Bug(&'static str),
@@ -89,6 +97,8 @@ pub struct Core<S: Store> {
     store: S,
     inner: Inner,
     outputs: VecDeque<Output>,
+    /// A fault came between, and the state could not be read again yet.
+    stale: bool,
 }
 
 /// Everything but the store.
@@ -101,17 +111,21 @@ struct Inner {
     link: Option<LinkRecord>,
     clock: ClockRecord,
     groups: BTreeMap<GroupId, Group>,
-    outgoing: BTreeMap<u64, OutgoingRecord>,
+    outgoing: Queue,
     intents: BTreeMap<(GroupId, AccountId), IntentRecord>,
-    awaited: BTreeMap<ContentTopic, AwaitedRecord>,
+    awaited: BTreeMap<AwaitedName, AwaitedRecord>,
     event_cursor: u64,
     // not kept:
     topics: Topics,
     link_parts: Option<LinkAssembler>,
     mls: BTreeMap<(GroupId, StateId), MlsGroup>,
-    in_flight: BTreeMap<PublishId, u64>,
-    fetches: BTreeMap<FetchId, Fetching>,
-    assemblers: BTreeMap<(AccountId, u64), RecordAssembler>,
+    in_flight: BTreeMap<PublishId, (Timestamp, u64)>,
+    fetches: BTreeMap<FetchId, (Timestamp, Fetching)>,
+    assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,
+    refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
+    resumed: bool,
+    last_now: Timestamp,
+    prune_at: Timestamp,
     ids: u64,
     sequence: u64,
     relay_peers: usize,
@@ -144,12 +158,17 @@ impl<S: Store> Core<S> {
     /// `seed` must be fresh randomness of the operating system at each opening; a simulation gives
     /// its own. What was on its way when the process ended is published again.
     pub fn open(store: S, config: Config, seed: [u8; 32], now: Timestamp) -> Result<Self, Fault> {
+        for period in [config.topic_period, config.registration_period] {
+            if period < Duration::from_secs(1) || period > PERIOD {
+                return Err(Fault::Config("topic and registration periods are 1 s to 1 day"));
+            }
+        }
         let mut inner = Inner::load(&store, config, CoreRng::new(seed))?;
         inner.catch_up_at = now;
         if inner.clock.caught_up == Timestamp::ZERO {
             inner.clock.caught_up = now;
         }
-        Ok(Self { store, inner, outputs: VecDeque::new() })
+        Ok(Self { store, inner, outputs: VecDeque::new(), stale: false })
     }
 
     /// Takes one input, as one atomic and durable batch. On a fault nothing was done.
@@ -220,6 +239,10 @@ impl<S: Store> Core<S> {
         now: Timestamp,
         work: impl FnOnce(&mut Inner, &mut Tx<'_>) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        if self.stale {
+            self.inner.reload(&self.store)?;
+            self.stale = false;
+        }
         let overlay = Overlay::new(&self.store);
         let mut tx = Tx { overlay: &overlay, now, outputs: Vec::new() };
         let done = work(&mut self.inner, &mut tx)
@@ -238,7 +261,9 @@ impl<S: Store> Core<S> {
                 Ok(())
             }
             Err(stop) => {
+                self.stale = true;
                 self.inner.reload(&self.store)?;
+                self.stale = false;
                 Err(stop)
             }
         }
@@ -260,6 +285,9 @@ impl Inner {
 
     /// Does everything that is due at `tx.now`.
     fn run_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        self.mind_the_clock(tx)?;
+        self.resume(tx)?;
+        self.upkeep_due(tx)?;
         self.registration_due(tx)?;
         self.intents_due(tx)?;
         self.gaps_due(tx)?;
@@ -276,6 +304,7 @@ impl Inner {
             self.next_catch_up(),
             self.link.as_ref().map(|l| l.expires),
             self.next_outgoing(),
+            self.next_upkeep(),
         ]
         .into_iter()
         .flatten()

@@ -6,6 +6,7 @@
 //! it, store peers are asked, by time range alone, for the hashes they hold; an entry that is not
 //! among them goes out again, later each time.
 
+use prost::Message as _;
 use waku_groupchat_waku::WakuMessage;
 
 use super::fetch::Fetching;
@@ -19,8 +20,9 @@ use crate::api::{
     Event, FetchResult, FetchSource, FetchWhat, Publish, PublishId, PublishKind, PublishResult,
 };
 use crate::kdf::{derive_key, derive_topic, label};
-use crate::limits::TIMESTAMP_JITTER;
-use crate::mls::StateId;
+use crate::limits::{SENT_KEPT, TIMESTAMP_JITTER};
+use crate::mls::{self, StateId};
+use crate::proto::group as pb;
 use crate::seal::{SizeClass, seal_message};
 use crate::store::StoreError;
 use crate::{GroupId, InstallationId, MessageId, Timestamp};
@@ -41,7 +43,7 @@ impl Inner {
         due: Timestamp,
     ) -> Result<u64, Fault> {
         // never one that an answer of the driver may still name
-        let sequence = self.outgoing.last_key_value().map_or(0, |(k, _)| k + 1).max(self.sequence);
+        let sequence = self.outgoing.last().map_or(0, |last| last + 1).max(self.sequence);
         self.sequence = sequence + 1;
         let record = OutgoingRecord {
             kind,
@@ -58,41 +60,20 @@ impl Inner {
     }
 
     pub(super) fn next_outgoing(&self) -> Option<Timestamp> {
-        let confirming = self.confirming();
-        self.outgoing
-            .iter()
-            .filter(|(sequence, o)| match o.state {
-                OutgoingState::Waiting => {
-                    self.in_flight.len() < IN_FLIGHT && !self.is_in_flight(**sequence)
-                }
-                OutgoingState::Published => !confirming,
-            })
-            .map(|(_, o)| o.due)
-            .min()
-    }
-
-    fn is_in_flight(&self, sequence: u64) -> bool {
-        self.in_flight.values().any(|s| *s == sequence)
+        let waiting =
+            self.outgoing.next_waiting().filter(|_| self.in_flight.len() < IN_FLIGHT);
+        let published = self.outgoing.next_published().filter(|_| !self.confirming());
+        waiting.into_iter().chain(published).min()
     }
 
     fn confirming(&self) -> bool {
-        self.fetches.values().any(|f| matches!(f, Fetching::Confirm { .. }))
+        self.fetches.values().any(|(_, f)| matches!(f, Fetching::Confirm { .. }))
     }
 
     /// Hands out what is due, in order, and asks for what should be in a Store by now.
     pub(super) fn outgoing_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let due: Vec<u64> = self
-            .outgoing
-            .iter()
-            .filter(|(sequence, o)| {
-                o.state == OutgoingState::Waiting
-                    && o.due <= tx.now
-                    && !self.is_in_flight(**sequence)
-            })
-            .map(|(sequence, _)| *sequence)
-            .take(IN_FLIGHT.saturating_sub(self.in_flight.len()))
-            .collect();
-        for sequence in due {
+        let room = IN_FLIGHT.saturating_sub(self.in_flight.len());
+        for sequence in self.outgoing.due_waiting(tx.now, room) {
             self.hand_out(tx, sequence)?;
         }
         if !self.confirming() {
@@ -104,33 +85,71 @@ impl Inner {
     fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
         let timestamp = self.waku_time(tx.now);
         let id = PublishId(self.next_id());
-        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
+        self.seal_under_tip(tx, &mut record)?;
         let Some(message) = self.sealed(&record, timestamp)? else {
-            // the state it belongs to is gone: nobody could read it
+            // the group is gone, or a commit's state: nobody could read it
             tx.overlay.delete(out_key(sequence));
             return Ok(());
         };
         let hash = message.hash(&self.config.pubsub_topic);
-        let stamped = Timestamp::from_waku(message.timestamp.unwrap_or_default());
-        if let OutgoingKind::Registration { period } = record.kind
-            && Self::is_stale(stamped, tx.now)
-        {
-            tx.overlay.delete(out_key(sequence));
-            return self.register_again(tx, period);
-        }
         let kind = publish_kind(&record);
         record.attempts += 1;
-        record.sent.push((hash, stamped));
+        record.sent.push((hash, Timestamp::from_waku(message.timestamp.unwrap_or_default())));
+        if record.sent.len() > SENT_KEPT {
+            record.sent.remove(0);
+        }
         write(tx.overlay, out_key(sequence), &record)?;
         if let OutgoingKind::Message { id, .. } = record.kind
             && record.attempts == 1
         {
             self.set_message(tx, id, |m| m.waku_hash = hash)?;
         }
-        self.outgoing.insert(sequence, record);
-        self.in_flight.insert(id, sequence);
+        self.outgoing.insert_in_flight(sequence, record);
+        self.in_flight.insert(id, (tx.now, sequence));
         tx.outputs.push(crate::api::Output::Publish(Publish { id, kind, hash, message }));
         Ok(())
+    }
+
+    /// A message whose state is not the tip any more goes out as a message of the tip, if nobody
+    /// had it under the old one or that one is out of the window: the same core in new MLS bytes.
+    fn seal_under_tip(&mut self, tx: &Tx<'_>, record: &mut OutgoingRecord) -> Result<(), Fault> {
+        let OutgoingKind::Message { id, state } = record.kind else { return Ok(()) };
+        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.live)
+        else {
+            return Ok(());
+        };
+        let unread = record.attempts == 0 || self.wire_of(&id.group, &state).is_none();
+        if tip == state || !unread {
+            return Ok(());
+        }
+        let Some(at) = message_key(tx, id)? else { return Ok(()) };
+        let Some(message) = read::<MessageRecord>(tx.overlay, &at)? else { return Ok(()) };
+        let application = pb::Application {
+            core: message.core,
+            signature: message.signature,
+            frontier: Vec::new(),
+        };
+        record.content = self.encrypt_frame(tx, id.group, tip, &application)?;
+        record.kind = OutgoingKind::Message { id, state: tip };
+        Ok(())
+    }
+
+    /// An application message under a state, as the content of a payload.
+    pub(super) fn encrypt_frame(
+        &mut self,
+        tx: &Tx<'_>,
+        group: GroupId,
+        state: StateId,
+        application: &pb::Application,
+    ) -> Result<Vec<u8>, Fault> {
+        let own = self.account.as_ref().ok_or(Fault::Bug("a message without an account"))?;
+        let signing = own.key();
+        let sealed = self.with_mls(tx, group, state, |mls_group, provider| {
+            mls::group::encrypt(mls_group, provider, &signing, &application.encode_to_vec())
+        })?;
+        self.mark_seen(tx, group, &sealed);
+        Ok(pb::Frame { body: Some(pb::frame::Body::Application(sealed)) }.encode_to_vec())
     }
 
     fn sealed(
@@ -160,7 +179,10 @@ impl Inner {
                     Some(super::invite::ENVELOPE_CLASS),
                 )
             }
-            OutgoingKind::Registration { .. } | OutgoingKind::Link => {
+            OutgoingKind::Registration { period, part } => {
+                return self.seal_part(&record.content, *period, *part, timestamp).map(Some);
+            }
+            OutgoingKind::Link => {
                 return WakuMessage::decode(&record.content)
                     .map(Some)
                     .map_err(|_| Fault::Bug("a queued message that does not decode"));
@@ -187,8 +209,8 @@ impl Inner {
         id: PublishId,
         result: PublishResult,
     ) -> Result<(), Fault> {
-        let Some(sequence) = self.in_flight.remove(&id) else { return Ok(()) };
-        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        let Some((_, sequence)) = self.in_flight.remove(&id) else { return Ok(()) };
+        let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
         match result {
             PublishResult::Failed { .. } => {
                 let delay = self.backoff(self.config.publish_retry / 8, record.failures);
@@ -200,6 +222,7 @@ impl Inner {
             }
             PublishResult::Published { peers } => {
                 let delay = self.backoff(self.config.publish_retry, record.attempts - 1);
+                let delay = delay * 2u32.pow(record.attempts.saturating_sub(7).min(6));
                 record.state = OutgoingState::Published;
                 record.failures = 0;
                 record.due = tx.now + delay;
@@ -231,20 +254,16 @@ impl Inner {
                 self.move_on(tx, *id, Sending::Published(peers), further)
             }
             OutgoingKind::Commit { group, .. } => self.commit_published(tx, *group, sequence),
-            OutgoingKind::Registration { period } => self.registered(tx, *period),
+            OutgoingKind::Registration { period, .. } => self.registered(tx, *period),
             _ => Ok(()),
         }
     }
 
     /// Asks store peers which of the due entries they hold.
     fn confirm_due(&mut self, tx: &mut Tx<'_>) {
-        let due: Vec<u64> = self
-            .outgoing
-            .iter()
-            .filter(|(_, o)| o.state == OutgoingState::Published && o.due <= tx.now)
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        let times = || due.iter().flat_map(|s| &self.outgoing[s].sent).map(|(_, time)| *time);
+        let due = self.outgoing.due_published(tx.now);
+        let sent = || due.iter().filter_map(|s| self.outgoing.get(*s)).flat_map(|o| &o.sent);
+        let times = || sent().map(|(_, time)| *time);
         let (Some(from), Some(to)) = (times().min(), times().max()) else { return };
         self.fetch(
             tx,
@@ -264,7 +283,7 @@ impl Inner {
         result: &FetchResult,
     ) -> Result<(), Fault> {
         for &sequence in entries {
-            let Some(record) = self.outgoing.get(&sequence) else { continue };
+            let Some(record) = self.outgoing.get(sequence) else { continue };
             let stored = record.sent.iter().any(|(hash, _)| result.hashes.contains(hash));
             if stored {
                 self.stored(tx, sequence)?;
@@ -276,7 +295,7 @@ impl Inner {
     }
 
     fn stored(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
-        let Some(record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        let Some(record) = self.outgoing.remove(sequence) else { return Ok(()) };
         tx.overlay.delete(out_key(sequence));
         match record.kind {
             OutgoingKind::Message { id, .. } => {
@@ -292,7 +311,7 @@ impl Inner {
     /// somebody acknowledges it.
     fn not_stored(&mut self, tx: &Tx<'_>, sequence: u64, answered: bool) -> Result<(), Fault> {
         let base = self.config.publish_retry;
-        let Some(mut record) = self.outgoing.remove(&sequence) else { return Ok(()) };
+        let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
         let alone = !answered && !self.clock.store_seen;
         let enough = record.attempts >= UNCONFIRMED_PUBLISHES || self.is_acknowledged(&record);
         if alone && enough {
@@ -300,10 +319,6 @@ impl Inner {
             return Ok(());
         }
         if answered || alone {
-            if let OutgoingKind::Registration { period } = record.kind {
-                tx.overlay.delete(out_key(sequence));
-                return if answered { self.register_again(tx, period) } else { Ok(()) };
-            }
             record.state = OutgoingState::Waiting;
             record.failures = 0;
             record.due = tx.now;
@@ -316,19 +331,23 @@ impl Inner {
         Ok(())
     }
 
-    /// A member of another account holds all own messages of a group up to this number. They stay
-    /// in the queue: others find what they miss in a Store, so that has to have it.
+    /// A member of another account holds all own messages of a group up to this number, since it
+    /// is in the group. They stay in the queue: others find what they miss in a Store, so that has
+    /// to have it.
     pub(super) fn acknowledged(
         &mut self,
         tx: &mut Tx<'_>,
         group: GroupId,
+        by: &InstallationId,
         upto: u64,
     ) -> Result<(), Fault> {
         let Some(own) = self.account.as_ref().map(|a| a.installation) else { return Ok(()) };
         let Some(g) = self.groups.get_mut(&group) else { return Ok(()) };
         let upto = upto.min(g.send.number);
         let known = g.send.acknowledged;
-        if upto <= known {
+        // who came later never had what was sent before
+        let heard_from = g.record.came_at.iter().find(|(i, _)| i == by).map_or(0, |(_, n)| *n);
+        if upto <= known || heard_from > known {
             return Ok(());
         }
         g.send.acknowledged = upto;
@@ -342,11 +361,9 @@ impl Inner {
 
     /// New peers: what waits for a retry need not wait longer.
     pub(super) fn hurry_outgoing(&mut self, tx: &Tx<'_>) {
-        for record in self.outgoing.values_mut() {
-            if record.failures > 0 {
-                record.due = record.due.min(tx.now);
-            }
-        }
+        let now = tx.now;
+        self.outgoing
+            .reschedule(|record| if record.failures > 0 { record.due.min(now) } else { record.due });
     }
 
     fn is_acknowledged(&self, record: &OutgoingRecord) -> bool {
@@ -385,17 +402,6 @@ impl Inner {
         let Some(mut message) = read::<MessageRecord>(tx.overlay, &at)? else { return Ok(()) };
         change(&mut message);
         write(tx.overlay, at, &message)
-    }
-
-    /// How many messages of a group wait to be taken.
-    pub(super) fn waiting_messages(&self, group: GroupId) -> usize {
-        self.outgoing
-            .values()
-            .filter(|o| {
-                o.state == OutgoingState::Waiting
-                    && matches!(o.kind, OutgoingKind::Message { id, .. } if id.group == group)
-            })
-            .count()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be read. Nothing here changes anything.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::records::{self, MessageRecord, key};
 use super::state::Group;
@@ -134,12 +135,18 @@ impl<S: Store> Core<S> {
             .collect())
     }
 
+    /// The cursors of the events that are kept; empty before the first one.
+    pub fn event_cursors(&self) -> RangeInclusive<u64> {
+        let newest = self.inner.event_cursor;
+        newest.saturating_sub(crate::limits::KEPT_EVENTS) + 1..=newest
+    }
+
     /// Kept events with a cursor above `cursor`, in order, at most `limit`. Those older than
     /// [`crate::limits::KEPT_EVENTS`] are gone.
     pub fn events_after(&self, cursor: u64, limit: usize) -> Result<Vec<EventRecord>, Fault> {
-        let newest = self.inner.event_cursor;
+        let (oldest, newest) = self.event_cursors().into_inner();
         let mut events = Vec::new();
-        for cursor in cursor.max(newest.saturating_sub(crate::limits::KEPT_EVENTS)) + 1..=newest {
+        for cursor in oldest.max(cursor.saturating_add(1))..=newest {
             if events.len() >= limit {
                 break;
             }

@@ -14,8 +14,9 @@
 //! | `seen/` group, 16 bytes of the hash of MLS bytes | when they came |
 //! | `out/` sequence | [`OutgoingRecord`] |
 //! | `intent/` group account | [`IntentRecord`] |
-//! | `awaited/` topic | [`AwaitedRecord`] |
+//! | `awaited/` topic, 16 bytes of the hash of the own secrets | [`AwaitedRecord`] |
 //! | `declined/` group | nothing |
+//! | `handled/` topic | when the shared part of an invitation was judged |
 //! | `event/` cursor | JSON of an [`crate::api::EventRecord`] |
 //! | `mls/` … | OpenMLS ([`crate::mls`]) |
 //!
@@ -133,6 +134,8 @@ pub(crate) struct GroupRecord {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) creator: InstallationId,
+    /// With the creator, what the group's id is made of.
+    pub(crate) nonce: [u8; 16],
     /// Topic period in seconds.
     pub(crate) period: u64,
     /// Kept states, oldest first; the last one is the tip. Empty while invited.
@@ -142,6 +145,8 @@ pub(crate) struct GroupRecord {
     /// Account log entries attached on the path.
     pub(crate) log: Vec<Vec<u8>>,
     pub(crate) members: Vec<(InstallationId, AccountId)>,
+    /// Who came after this installation, and the own last number then.
+    pub(crate) came_at: Vec<(InstallationId, u64)>,
     /// Numbers that lie before the join.
     pub(crate) baselines: Vec<(InstallationId, u64)>,
     /// An own commit that is not published yet.
@@ -247,6 +252,8 @@ pub(crate) struct GapRecord {
     pub(crate) due: Option<Timestamp>,
     /// How often archives answered.
     pub(crate) answered: u32,
+    /// When one last did.
+    pub(crate) answered_at: Timestamp,
     /// How often archives were asked.
     pub(crate) asked: u32,
     pub(crate) tried: Vec<TryView>,
@@ -302,10 +309,12 @@ pub(crate) enum OutgoingKind {
         account: AccountId,
         registration_secret: Secret32,
     },
-    /// Sealed when it was made: topic and key belong to one period and part.
+    /// One part of a period's record; the content is the whole record.
     Registration {
         period: u64,
+        part: u8,
     },
+    /// A step of linking; the content is the sealed message.
     Link,
 }
 
@@ -338,7 +347,6 @@ pub(crate) struct OutgoingRecord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct IntentRecord {
     pub(crate) card: CardRecord,
-    pub(crate) since: Timestamp,
     /// When archives are asked again for its record.
     pub(crate) due: Timestamp,
     pub(crate) asked: u32,

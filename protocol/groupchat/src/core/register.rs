@@ -1,12 +1,14 @@
 //! The own registration record: once in each period, at a random time, whatever happened.
 
-use super::records::{OutgoingKind, key};
+use waku_groupchat_waku::WakuMessage;
+
+use super::records::OutgoingKind;
 use super::topics::period;
 use super::{Fault, Inner, Tx};
 use crate::Timestamp;
 use crate::account::{KeyPackages, PARTS, Record, seal_record};
 use crate::api::Event;
-use crate::limits::{RECORD_PERIODS, TIMESTAMP_STEP};
+use crate::limits::RECORD_PERIODS;
 use crate::mls;
 
 /// The parts of a record leave within this part of a period, each at a random time.
@@ -42,23 +44,36 @@ impl Inner {
         let spread = (length / SPREAD).min(self.config.registration_delay);
         let due: [Timestamp; PARTS] =
             std::array::from_fn(|_| tx.now + self.rng.duration_below(spread));
-        let timestamps = due.map(|at| self.waku_time(at));
         let Some(own) = &mut self.account else { return Ok(()) };
         let packages: KeyPackages = own.key_packages.iter().cloned().collect();
         let expiry = tx.now + length * u32::try_from(RECORD_PERIODS).unwrap_or(u32::MAX);
         let record = Record::sign(&own.key(), &log, now, &packages, expiry)
             .map_err(|_| Fault::Bug("the own registration record does not hold"))?;
-        let sealed =
-            seal_record(&own.registration(), now, &record, timestamps, &mut self.rng.clone())
-                .map_err(|_| Fault::Bug("the own registration record does not fit"))?;
         let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         let next = Timestamp::from_nanos((now + 1).saturating_mul(nanos));
         own.register_at = next + self.rng.duration_below(length - spread);
         self.save_account(tx)?;
-        for (message, due) in sealed.into_iter().zip(due) {
-            self.enqueue(tx, OutgoingKind::Registration { period: now }, message.encode(), due)?;
+        for (part, due) in (0u8..).zip(due) {
+            let kind = OutgoingKind::Registration { period: now, part };
+            self.enqueue(tx, kind, record.clone(), due)?;
         }
         Ok(())
+    }
+
+    /// Seals one part of a record. The parts of one record fit together whenever each is sealed.
+    pub(super) fn seal_part(
+        &self,
+        record: &[u8],
+        period: u64,
+        part: u8,
+        timestamp: Timestamp,
+    ) -> Result<WakuMessage, Fault> {
+        let own = self.account.as_ref().ok_or(Fault::Bug("a record without an account"))?;
+        let secret = own.registration();
+        let mut rng = self.rng.clone();
+        let parts = seal_record(&secret, period, record, [timestamp; PARTS], &mut rng)
+            .map_err(|_| Fault::Bug("the own registration record does not fit"))?;
+        parts.into_iter().nth(usize::from(part)).ok_or(Fault::Bug("a record has four parts"))
     }
 
     /// Relay peers took a part of the record.
@@ -71,31 +86,5 @@ impl Inner {
         let account = own.account;
         self.save_account(tx)?;
         self.emit(tx, Event::Registered { account, day: period })
-    }
-
-    /// Whether a sealed part is too old for archives by now, so that the record must be made anew.
-    pub(super) fn is_stale(timestamp: Timestamp, now: Timestamp) -> bool {
-        timestamp.distance(now) > TIMESTAMP_STEP * 3
-    }
-
-    /// Takes back what is queued of a period's record, and makes it anew soon.
-    pub(super) fn register_again(&mut self, tx: &Tx<'_>, period: u64) -> Result<(), Fault> {
-        let queued: Vec<u64> = self
-            .outgoing
-            .iter()
-            .filter(
-                |(_, o)| matches!(o.kind, OutgoingKind::Registration { period: p } if p == period),
-            )
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        for sequence in queued {
-            self.outgoing.remove(&sequence);
-            tx.overlay.delete(key("out/", &[&sequence.to_be_bytes()]));
-        }
-        let soon = tx.now + self.backoff(self.config.publish_retry, 0);
-        if let Some(own) = &mut self.account {
-            own.register_at = own.register_at.min(soon);
-        }
-        self.save_account(tx)
     }
 }

@@ -7,6 +7,7 @@ use openmls_rust_crypto::RustCrypto;
 use waku_groupchat_waku::ContentTopic;
 
 use super::gaps::AWAITED;
+use super::queue::Queue;
 use super::records::{
     self, GapRecord, GroupRecord, IntentRecord, SendRecord, SenderRecord, StateRecord, key, read,
 };
@@ -135,7 +136,7 @@ impl Inner {
             }
             groups.insert(id, group);
         }
-        let mut outgoing = BTreeMap::new();
+        let mut outgoing = Queue::default();
         for (k, value) in overlay.scan(b"out/")? {
             outgoing.insert(number(&k[b"out/".len()..])?, records::decode(&value)?);
         }
@@ -154,9 +155,12 @@ impl Inner {
         }
         let mut awaited = BTreeMap::new();
         for (k, value) in overlay.scan(b"awaited/")? {
-            let topic = std::str::from_utf8(&k[b"awaited/".len()..])
-                .map_err(|_| Fault::Bug("an awaited topic"))?;
-            awaited.insert(ContentTopic::from_wire(topic), records::decode(&value)?);
+            let (topic, secrets) = k[b"awaited/".len()..]
+                .split_last_chunk::<16>()
+                .ok_or(Fault::Bug("an awaited topic"))?;
+            let topic = std::str::from_utf8(topic).map_err(|_| Fault::Bug("an awaited topic"))?;
+            let topic = ContentTopic::from_wire(topic);
+            awaited.insert((topic, *secrets), records::decode(&value)?);
         }
         let event_cursor = match overlay.scan(b"event/")?.last() {
             Some((k, _)) => number(&k[b"event/".len()..])?,
@@ -180,6 +184,10 @@ impl Inner {
             in_flight: BTreeMap::new(),
             fetches: BTreeMap::new(),
             assemblers: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            resumed: false,
+            last_now: Timestamp::ZERO,
+            prune_at: Timestamp::ZERO,
             ids: 0,
             sequence: 0,
             relay_peers: 0,
@@ -198,6 +206,9 @@ impl Inner {
         let old = std::mem::replace(self, fresh);
         self.ids = old.ids;
         self.sequence = old.sequence;
+        self.last_now = old.last_now;
+        self.prune_at = old.prune_at;
+        self.refused = old.refused;
         self.relay_peers = old.relay_peers;
         self.store_peers = old.store_peers;
         self.catch_up_at = old.catch_up_at;

@@ -12,7 +12,7 @@ use waku_groupchat_waku::ContentTopic;
 use super::Inner;
 use crate::account::{RegistrationSecret, inbox_topic, record_topics};
 use crate::kdf::{SealKey, derive_key, derive_topic, label};
-use crate::limits::RECORD_PERIODS;
+use crate::limits::{ENVELOPE_AHEAD, KEPT_STATE_AGE, RECORD_PERIODS};
 use crate::mls::StateId;
 use crate::{AccountId, GroupId, Timestamp};
 
@@ -27,7 +27,7 @@ pub(super) enum Target {
     /// The own inbox.
     Inbox { period: u64 },
     /// A registration record that an intent waits for.
-    Record { account: AccountId, period: u64 },
+    Record { group: GroupId, account: AccountId, period: u64 },
     /// The shared part of an invitation whose envelope came.
     InvitationShared,
     /// The linking that is under way.
@@ -50,6 +50,12 @@ impl Topics {
     }
 }
 
+/// Whether a topic has the form of all the extension's topics.
+fn is_ours(topic: &ContentTopic) -> bool {
+    let text = topic.as_str();
+    text.len() == 39 && text.starts_with("/wgc/1/") && text.ends_with("/proto")
+}
+
 /// The number of the period that a time lies in.
 pub(super) fn period(time: Timestamp, length: Duration) -> u64 {
     let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1);
@@ -68,13 +74,27 @@ pub(super) fn group_key(wire: &[u8; 32], period: u64) -> SealKey {
 
 impl Inner {
     /// Whose this topic is at this time, and the period in which it is that.
-    pub(super) fn target(&mut self, topic: &ContentTopic, at: Timestamp) -> Option<(Target, u64)> {
+    pub(super) fn target(
+        &mut self,
+        topic: &ContentTopic,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<(Target, u64)> {
+        if !is_ours(topic) || at > now + ENVELOPE_AHEAD {
+            return None;
+        }
         if let Some(target) = self.one_time_target(topic) {
             return Some((target, 0));
         }
         for length in self.period_lengths() {
             let here = period(at, Duration::from_secs(length));
+            let oldest = period(now - KEPT_STATE_AGE, Duration::from_secs(length));
+            let records = length == self.registration_secs();
+            let oldest = if records { self.oldest_record(now).min(oldest) } else { oldest };
             for period in [here, here.saturating_sub(1), here + 1] {
+                if period + 1 < oldest {
+                    continue;
+                }
                 if let Some(target) = self.table(length, period).get(topic) {
                     return Some((*target, period));
                 }
@@ -97,7 +117,10 @@ impl Inner {
 
     fn table(&mut self, length: u64, period: u64) -> &HashMap<ContentTopic, Target> {
         let slot = (length, period);
-        if !self.topics.tables.contains_key(&slot) {
+        if let Some(place) = self.topics.used.iter().position(|used| *used == slot) {
+            self.topics.used.remove(place);
+            self.topics.used.push(slot);
+        } else {
             let table = self.make_table(length, period);
             if self.topics.used.len() >= TABLES {
                 let oldest = self.topics.used.remove(0);
@@ -125,9 +148,10 @@ impl Inner {
             let topic = inbox_topic(&account.registration(), period);
             table.insert(topic, Target::Inbox { period });
         }
-        for ((_, account), intent) in &self.intents {
+        for ((group, account), intent) in &self.intents {
             for topic in record_topics(&intent.card.card().registration, period) {
-                table.insert(topic, Target::Record { account: *account, period });
+                let (group, account) = (*group, *account);
+                table.insert(topic, Target::Record { group, account, period });
             }
         }
         table
@@ -138,6 +162,29 @@ impl Inner {
             return Some(Target::InvitationShared);
         }
         self.link_topics().contains(topic).then_some(Target::Link)
+    }
+
+    /// The topics of a group's newest state in a range of time, newest first, at most `limit`.
+    pub(super) fn tip_topics(
+        &self,
+        group: &GroupId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Vec<ContentTopic> {
+        let Some(g) = self.groups.get(group) else { return Vec::new() };
+        let Some(tip) = g.tip() else { return Vec::new() };
+        let length = Duration::from_secs(g.record.period);
+        (period(from, length).saturating_sub(1)..=period(to, length) + 1)
+            .rev()
+            .map(|p| group_topic(&tip.wire.0, p))
+            .take(limit)
+            .collect()
+    }
+
+    /// The oldest registration period whose record may still be used.
+    fn oldest_record(&self, now: Timestamp) -> u64 {
+        period(now, self.config.registration_period).saturating_sub(RECORD_PERIODS)
     }
 
     /// All topics of a group in a range of time, at most `limit`: for the own archive.
@@ -164,7 +211,7 @@ impl Inner {
         now: Timestamp,
     ) -> Vec<ContentTopic> {
         let newest = period(now, self.config.registration_period) + 1;
-        (newest.saturating_sub(RECORD_PERIODS)..=newest)
+        (self.oldest_record(now)..=newest)
             .rev()
             .flat_map(|p| record_topics(secret, p))
             .collect()

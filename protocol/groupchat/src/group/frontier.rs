@@ -11,6 +11,9 @@ use crate::InstallationId;
 use crate::limits::{FRONTIER_BEYOND, FRONTIER_BYTES};
 use crate::proto::group as pb;
 
+/// Bytes around an entry: one of tag, at most two of length.
+pub(crate) const ENTRY_OVERHEAD: usize = 3;
+
 /// The short name of an installation inside frontiers: the first 8 bytes of its SHA-256.
 pub(crate) fn short(installation: &InstallationId) -> u64 {
     let digest: [u8; 32] = Sha256::digest(installation.as_bytes()).into();
@@ -38,8 +41,7 @@ impl Said {
                 continue;
             }
             let entry = entry(installation, tracker);
-            // one byte of tag, at most two of length
-            let size = entry.encoded_len() + 3;
+            let size = entry.encoded_len() + ENTRY_OVERHEAD;
             if size <= room {
                 room -= size;
                 entries.push(entry);

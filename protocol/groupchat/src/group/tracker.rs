@@ -53,29 +53,31 @@ impl Ranges {
         let mut holes = Vec::new();
         let mut next = from;
         for &(start, end) in &self.0 {
-            if start > to || holes.len() >= limit {
+            if start > to || holes.len() == limit {
                 break;
             }
-            while next < start && holes.len() < limit {
-                holes.push(next);
-                next += 1;
+            holes.extend((next..start).take(limit - holes.len()));
+            match end.checked_add(1) {
+                Some(after) => next = next.max(after),
+                None => return holes,
             }
-            next = next.max(end.saturating_add(1));
         }
-        while next <= to && holes.len() < limit {
-            holes.push(next);
-            next += 1;
-        }
+        holes.extend((next..=to).take(limit - holes.len()));
         holes
     }
 
-    /// Numbers above `n`, ascending, at most `limit`.
-    fn above(&self, n: u64, limit: usize) -> Vec<u64> {
-        self.0
-            .iter()
-            .flat_map(|&(start, end)| start.max(n.saturating_add(1))..=end)
-            .take(limit)
-            .collect()
+    /// The lowest number above `n`.
+    fn after(&self, n: u64) -> Option<u64> {
+        let next = n.checked_add(1)?;
+        let at = self.0.partition_point(|&(_, end)| end < next);
+        self.0.get(at).map(|&(start, _)| start.max(next))
+    }
+
+    /// The highest number below `n`.
+    fn before(&self, n: u64) -> Option<u64> {
+        let last = n.checked_sub(1)?;
+        let at = self.0.partition_point(|&(start, _)| start <= last);
+        self.0.get(at.checked_sub(1)?).map(|&(_, end)| end.min(last))
     }
 }
 
@@ -92,15 +94,12 @@ pub(crate) struct Place {
 pub(crate) struct Tracker {
     /// Epoch at which this member joined.
     joined: u64,
-    /// From the invitation: numbers up to this are from before.
+    /// Numbers up to this are from before: by the invitation, until the sender's own words say
+    /// where it is.
     baseline: u64,
     held: Ranges,
     /// Lowest number known to be of `joined` or later.
     wanted_from: Option<u64>,
-    /// The number below which nothing is wanted, once that is known.
-    floor: Option<u64>,
-    /// Highest number known to exist.
-    known: u64,
     /// The lowest number held of each epoch, ascending in both: tells the epoch of a held number.
     epochs: Vec<(u64, u64)>,
 }
@@ -116,14 +115,19 @@ impl Tracker {
         if !self.held.insert(n) {
             return false;
         }
-        if place.epoch >= self.joined {
-            self.want(n);
-        }
         match place.previous_epoch {
-            Some(epoch) if epoch >= self.joined && n > 1 => self.want(n - 1),
-            _ => self.floor = Some(self.floor.map_or(n, |f| f.min(n))),
+            _ if place.epoch < self.joined => self.baseline = self.baseline.max(n),
+            Some(epoch) if epoch >= self.joined && n > 1 => {
+                self.baseline = self.baseline.min(n - 2);
+                self.want(n - 1);
+            }
+            _ => {
+                self.baseline = n - 1;
+                self.want(n);
+            }
         }
-        self.known = self.known.max(n);
+        let first = self.baseline.saturating_add(1);
+        self.wanted_from = self.wanted_from.map(|wanted| wanted.max(first));
         match self.epochs.iter_mut().find(|(_, epoch)| *epoch == place.epoch) {
             Some((first, _)) => *first = n.min(*first),
             None => {
@@ -134,44 +138,52 @@ impl Tracker {
         true
     }
 
-    /// Takes note of a core that somebody says exists. `false` if it tells nothing new.
+    /// Takes note of a core that somebody says exists. `false` if it is held, or from before.
     pub(crate) fn claim(&mut self, number: u64, epoch: u64) -> bool {
-        let old = (epoch < self.joined) || number <= self.baseline;
-        if number == 0 || old || self.held.contains(number) {
+        let concerns = number > self.baseline && epoch >= self.joined;
+        if !concerns || self.held.contains(number) {
             return false;
         }
-        let news = number > self.known || self.wanted_from.is_none_or(|w| number < w);
         self.want(number);
-        self.known = self.known.max(number);
-        news
+        true
     }
 
     fn want(&mut self, n: u64) {
-        let n = n.max(self.baseline + 1);
+        let n = n.max(self.baseline.saturating_add(1));
         self.wanted_from = Some(self.wanted_from.map_or(n, |w| w.min(n)));
     }
 
-    /// The sender's own words contradict claims above `number`: forgets them.
-    pub(crate) fn forget_claims_above(&mut self, number: u64) {
-        self.known = number.max(self.held.max().unwrap_or(0));
+    /// Whether a number is known to be from before the join.
+    pub(crate) fn is_before_join(&self, n: u64) -> bool {
+        n <= self.baseline
     }
 
-    /// Numbers known to exist that are not held, ascending, at most `limit`.
+    /// Numbers that the sender's own words show to exist and that are not held, ascending, at most
+    /// `limit`.
     pub(crate) fn missing(&self, limit: usize) -> Vec<u64> {
         match self.wanted_from {
-            Some(from) => self.held.holes(from, self.known, limit),
+            Some(from) => self.held.holes(from, self.max_held(), limit),
             None => Vec::new(),
         }
     }
 
-    /// Whether the sender's own later core shows that `n` exists.
-    pub(crate) fn is_proven(&self, n: u64) -> bool {
-        self.held.max().is_some_and(|max| n < max)
+    /// Numbers above all that are held and up to `top`, which another claims to exist; ascending,
+    /// at most `limit`.
+    pub(crate) fn claimed(&self, top: u64, limit: usize) -> Vec<u64> {
+        match (self.wanted_from, self.max_held().checked_add(1)) {
+            (Some(from), Some(next)) => (from.max(next)..=top).take(limit).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The lowest number held above `n`.
     pub(crate) fn next_held(&self, n: u64) -> Option<u64> {
-        self.held.above(n, 1).first().copied()
+        self.held.after(n)
+    }
+
+    /// The highest number held below `n`.
+    pub(crate) fn previous_held(&self, n: u64) -> Option<u64> {
+        self.held.before(n)
     }
 
     /// Highest number held, 0 if none.
@@ -187,7 +199,7 @@ impl Tracker {
     /// All numbers that concern this member are held up to this one; 0 if that is not known.
     pub(crate) fn upto(&self) -> u64 {
         let Some(from) = self.wanted_from else { return 0 };
-        let grounded = from <= self.baseline + 1 || self.floor.is_some_and(|f| f <= from);
+        let grounded = from <= self.baseline.saturating_add(1);
         if grounded { self.held.run_end(from).unwrap_or(0) } else { 0 }
     }
 
@@ -233,7 +245,7 @@ mod tests {
         assert_eq!((t.missing(9), t.upto()), (vec![], 9));
         t.hold(place(12, 5, 5));
         assert_eq!((t.missing(9), t.upto(), t.beyond(8)), (vec![10, 11], 9, vec![12]));
-        assert!(t.is_proven(10));
+        assert_eq!((t.previous_held(10), t.next_held(10)), (Some(9), Some(12)));
     }
 
     #[test]
@@ -250,7 +262,7 @@ mod tests {
         let mut t = Tracker::new(5, 6);
         t.hold(place(8, 5, 5));
         assert_eq!(t.missing(9), [7]);
-        t.hold(place(7, 5, 5));
+        t.hold(place(7, 5, 4));
         assert_eq!((t.missing(9), t.upto()), (vec![], 8));
     }
 
@@ -264,16 +276,46 @@ mod tests {
     }
 
     #[test]
-    fn claims_count_from_the_join_on_and_can_be_forgotten() {
+    fn claims_count_from_the_join_on() {
         let mut t = Tracker::new(5, 0);
         assert!(!t.claim(3, 4));
         assert!(t.claim(4, 5));
-        assert_eq!(t.missing(9), [4]);
-        assert!(!t.is_proven(4));
+        assert_eq!((t.missing(9), t.claimed(4, 9)), (vec![], vec![4]));
         t.hold(place(2, 5, 4));
-        assert_eq!(t.missing(9), [3, 4]);
-        t.forget_claims_above(2);
-        assert_eq!(t.missing(9), Vec::<u64>::new());
+        assert_eq!((t.missing(9), t.claimed(4, 9)), (vec![], vec![3, 4]));
+        assert!(!t.claim(2, 5), "held");
+        assert!(!t.claim(1, 5), "the sender's own words: 1 is from before");
+    }
+
+    #[test]
+    fn own_words_outweigh_claims_and_the_invitation() {
+        let mut t = Tracker::new(5, 0);
+        assert!(t.claim(7, 5));
+        t.hold(place(10, 5, 4));
+        assert_eq!((t.missing(9), t.upto()), (vec![], 10), "7 to 9 are from before");
+        assert!(t.is_before_join(9) && !t.is_before_join(10));
+        let mut t = Tracker::new(5, u64::MAX);
+        t.hold(place(10, 6, 5));
+        assert_eq!(t.missing(9), [9], "the invitation named too high a number");
+        t.hold(place(9, 5, 4));
+        assert_eq!((t.missing(9), t.upto()), (vec![], 10));
+    }
+
+    #[test]
+    fn the_last_numbers_overflow_nothing() {
+        let mut t = Tracker::new(0, 0);
+        assert!(t.claim(u64::MAX, 0));
+        assert_eq!(t.claimed(u64::MAX, 9), [u64::MAX]);
+        t.hold(place(u64::MAX, 0, 0));
+        assert_eq!(t.missing(9), [u64::MAX - 1]);
+        assert_eq!((t.next_held(u64::MAX), t.claimed(u64::MAX, 9)), (None, vec![]));
+        t.hold(place(u64::MAX - 1, 0, 0));
+        t.hold(place(1, 0, 0));
+        assert_eq!((t.missing(2), t.upto()), (vec![2, 3], 1));
+        assert_eq!(t.previous_held(u64::MAX), Some(u64::MAX - 1));
+        let mut t = Tracker::new(0, u64::MAX);
+        assert!(!t.claim(u64::MAX, 0));
+        assert_eq!(t.upto(), 0);
     }
 
     proptest! {

@@ -1,0 +1,180 @@
+//! `Debug` of what carries texts of people, cards or requests: it shows how long they are, never
+//! what they say, so that no log line and no panic can.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::views::{AccountView, GroupView, InvitationView, MessageView};
+use super::{Answer, Command, Event};
+
+/// Fields of events and views that hold texts of people, or cards.
+const TEXTS: [&str; 4] = ["card", "description", "name", "text"];
+
+/// Stands for a text.
+struct Hidden<'t>(&'t str);
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateAccount => f.write_str("CreateAccount"),
+            Self::RequestLink => f.write_str("RequestLink"),
+            Self::AcceptLink { request } => {
+                f.debug_struct("AcceptLink").field("request", &Hidden(request)).finish()
+            }
+            Self::CreateGroup { name, description } => f
+                .debug_struct("CreateGroup")
+                .field("name", &Hidden(name))
+                .field("description", &Hidden(description))
+                .finish(),
+            Self::SetProfile { group, name, description } => f
+                .debug_struct("SetProfile")
+                .field("group", group)
+                .field("name", &Hidden(name))
+                .field("description", &Hidden(description))
+                .finish(),
+            Self::Invite { group, cards } => {
+                f.debug_struct("Invite").field("group", group).field("cards", &cards.len()).finish()
+            }
+            Self::AcceptInvitation { group } => {
+                f.debug_struct("AcceptInvitation").field("group", group).finish()
+            }
+            Self::DeclineInvitation { group } => {
+                f.debug_struct("DeclineInvitation").field("group", group).finish()
+            }
+            Self::Send { group, text } => {
+                f.debug_struct("Send").field("group", group).field("text", &Hidden(text)).finish()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Phrase and card hide themselves.
+            Self::AccountCreated { account, installation, phrase, card } => f
+                .debug_struct("AccountCreated")
+                .field("account", account)
+                .field("installation", installation)
+                .field("phrase", phrase)
+                .field("card", card)
+                .finish(),
+            Self::LinkRequested { installation, request } => f
+                .debug_struct("LinkRequested")
+                .field("installation", installation)
+                .field("request", &Hidden(request))
+                .finish(),
+            Self::LinkAccepted { installation } => {
+                f.debug_struct("LinkAccepted").field("installation", installation).finish()
+            }
+            Self::GroupCreated { group } => {
+                f.debug_struct("GroupCreated").field("group", group).finish()
+            }
+            Self::Inviting { accounts } => {
+                f.debug_struct("Inviting").field("accounts", accounts).finish()
+            }
+            Self::Accepted { message } => {
+                f.debug_struct("Accepted").field("message", message).finish()
+            }
+            Self::Done => f.write_str("Done"),
+        }
+    }
+}
+
+/// Writes an event or a view as the JSON that it is for programs, with [`TEXTS`] hidden.
+fn hiding(f: &mut fmt::Formatter<'_>, name: &str, shown: &impl Serialize) -> fmt::Result {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(shown) else { return Err(fmt::Error) };
+    for (key, value) in &mut fields {
+        if let Value::String(text) = value
+            && TEXTS.contains(&key.as_str())
+        {
+            *value = Value::String(format!("{:?}", Hidden(text)));
+        }
+    }
+    write!(f, "{name} {}", Value::Object(fields))
+}
+
+macro_rules! hiding {
+    ($($name:ident),+) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                hiding(f, stringify!($name), self)
+            }
+        })+
+    };
+}
+
+hiding!(AccountView, Event, GroupView, InvitationView, MessageView);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::views::GroupState;
+    use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+    const SECRET: &str = "the hut at nine";
+
+    #[test]
+    fn texts_are_not_shown() {
+        let text = || SECRET.to_owned();
+        let group = GroupId::from_bytes([1; 16]);
+        let (account, installation) =
+            (AccountId::from_bytes([2; 32]), InstallationId::from_bytes([3; 32]));
+        let shown = [
+            format!("{:?}", Command::AcceptLink { request: text() }),
+            format!("{:?}", Command::CreateGroup { name: text(), description: text() }),
+            format!("{:?}", Command::SetProfile { group, name: text(), description: text() }),
+            format!("{:?}", Command::Invite { group, cards: vec![text()] }),
+            format!("{:?}", Command::Send { group, text: text() }),
+            format!("{:?}", Answer::LinkRequested { installation, request: text() }),
+            format!(
+                "{:?}",
+                AccountView { account, installation, card: text(), registered_day: None }
+            ),
+            format!(
+                "{:?}",
+                GroupView {
+                    group,
+                    name: text(),
+                    description: text(),
+                    state: GroupState::Joined,
+                    epoch: 1,
+                    accounts: 1,
+                    installations: 1,
+                    creator: installation,
+                }
+            ),
+            format!(
+                "{:?}",
+                MessageView {
+                    id: MessageId { group, installation, number: 1 },
+                    account,
+                    text: text(),
+                    time: Timestamp::ZERO,
+                    waku_hash: String::new(),
+                    sending: None,
+                }
+            ),
+            format!(
+                "{:?}",
+                InvitationView { group, name: text(), description: text(), from: account }
+            ),
+            format!("{:?}", Event::Invitation { group, name: text(), from: account }),
+            format!(
+                "{:?}",
+                Event::ProfileChanged { group, name: text(), description: text() }
+            ),
+        ];
+        for shown in shown {
+            assert!(!shown.contains(SECRET), "{shown}");
+        }
+    }
+}
