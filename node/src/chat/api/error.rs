@@ -107,7 +107,6 @@ fn refused(error: &CommandError) -> (StatusCode, &'static str) {
         CommandError::AlreadyMember(_) => (StatusCode::CONFLICT, "already-member"),
         CommandError::Members(_) => (StatusCode::CONFLICT, "members"),
         CommandError::TooLarge { .. } => (StatusCode::CONFLICT, "too-large"),
-        CommandError::TooManyInstallations(_) => (StatusCode::CONFLICT, "too-many-installations"),
         CommandError::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
     }
 }
