@@ -24,10 +24,11 @@ help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 .PHONY: run
-run: setup-run ## Carry a conversation across five real nodes (SCRIPT=file, SEED=number, KEEP=1)
+run: setup-run ## Carry a conversation across five real nodes (SCRIPT=file, SEED=number, KEEP=1, RUNNER=docker|local)
 	cargo build --locked --workspace --bins
-	"$(BIN)/conversation" --script "$(SCRIPT)" --node "$(BIN)/waku-groupchat" \
-		$(if $(SEED),--seed "$(SEED)") $(if $(filter-out 0 no,$(KEEP)),--keep)
+	RUNNER="$(RUNNER)" IMAGE="$(if $(filter file,$(origin IMAGE)),,$(IMAGE))" \
+		scripts/run.sh "$(BIN)" --script "$(SCRIPT)" $(if $(SEED),--seed "$(SEED)") \
+		$(if $(filter-out 0 no,$(KEEP)),--keep)
 
 .PHONY: test
 test: setup ## Run all tests, also those against go-waku

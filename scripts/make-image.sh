@@ -64,7 +64,17 @@ from_source() {
         --build-arg "BUILDER=${BUILDER:-$base}" .
 }
 
+# Removes the image that had the tag before, where nothing else names it.
+drop_old() {
+    local tags
+    tags=$(docker image inspect --format '{{len .RepoTags}}' "$old" 2>/dev/null || true)
+    # A container that still runs keeps it; then it stays.
+    if [ "$tags" = 0 ]; then docker image rm "$old" >/dev/null 2>&1 || true; fi
+}
+
+old=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null || true)
 if [ -n "$binary" ]; then from_binary; else from_source; fi
+drop_old
 docker run --rm --entrypoint waku-groupchat "$tag" --version >/dev/null ||
     fail "$tag was built, and its binary does not start"
 size=$(docker image inspect --format '{{.Size}}' "$tag")

@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use waku_groupchat_core::GroupId;
 use waku_groupchat_simulations::conversation::network::Network;
+use waku_groupchat_simulations::conversation::program::Program;
 use waku_groupchat_simulations::conversation::ui::Ui;
 use waku_groupchat_simulations::conversation::{Options, carry, show};
 
@@ -21,6 +22,9 @@ struct Args {
     /// The waku-groupchat binary
     #[arg(long, value_name = "FILE")]
     node: PathBuf,
+    /// Start the nodes as containers of this image instead, in the docker engine of this machine
+    #[arg(long)]
+    image: Option<String>,
     /// Folder for the nodes; what an earlier run left there is removed
     #[arg(long, value_name = "FOLDER", default_value = "run")]
     folder: PathBuf,
@@ -48,16 +52,22 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
-    let mut network = Network::new(&args.node)?;
+    let binary = args.node.canonicalize();
+    let binary = binary.with_context(|| format!("the node's binary {}", args.node.display()))?;
+    let (program, what) = match args.image {
+        Some(image) => (Program::Image(image.clone()), format!("containers of {image}")),
+        None => (Program::Binary(binary.clone()), "processes".to_owned()),
+    };
+    let mut network = Network::new(program)?;
     let ui = Ui::new();
     let options = Options {
         script: args.script,
-        binary: args.node,
+        binary,
         folder: args.folder,
         report: args.report,
         seed: args.seed.unwrap_or_else(rand::random),
     };
-    ui.print(&format!("{} (seed {})", options.script.display(), options.seed));
+    ui.print(&format!("{} (seed {}, {what})", options.script.display(), options.seed));
     let mut result = tokio::select! {
         group = carry(&options, &mut network, &ui) => group,
         signal = stop.signal() => Err(anyhow!("stopped by {signal}")),
@@ -78,8 +88,7 @@ async fn keep(
     stop: &mut Stop,
 ) -> anyhow::Result<GroupId> {
     network.heal_all().await?;
-    let binary = options.binary.canonicalize()?;
-    print!("{}", show::left_up(network, &binary, &group.to_string()));
+    print!("{}", show::left_up(network, &options.binary, &group.to_string()));
     stop.signal().await;
     println!("\nending the nodes");
     Ok(group)
