@@ -39,6 +39,9 @@ pub trait Extension: Send + Sync + fmt::Debug + 'static {
         Vec::new()
     }
 
+    /// HTTP is about to end: requests that wait, such as long polls and streams, must end soon.
+    fn close(&self) {}
+
     /// Finishes what it holds and waits until nothing of it runs.
     async fn shutdown(&self);
 }

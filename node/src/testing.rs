@@ -1,5 +1,7 @@
 //! For tests: an engine without a network, and an HTTP client for a node's API.
 
+pub(crate) mod document;
+
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +13,7 @@ use waku_groupchat_storage::{Archive, ArchiveQuery};
 use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse, status};
 use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 
+use self::document::Document;
 use crate::engine::{
     Engine, EngineError, EngineEvent, EngineEvents, EngineInfo, PeerInfo, PeerName, PublishError,
     Published, QueryError,
@@ -241,11 +244,19 @@ impl Answer {
 
 /// A client of one node.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(String);
+pub(crate) struct Http {
+    base: String,
+    document: Option<&'static Document>,
+}
 
 impl Http {
     pub(crate) fn new(address: impl fmt::Display) -> Self {
-        Self(format!("http://{address}"))
+        Self { base: format!("http://{address}"), document: None }
+    }
+
+    /// Every answer must be one that the document has.
+    pub(crate) fn documented(self, document: &'static Document) -> Self {
+        Self { document: Some(document), ..self }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -269,7 +280,7 @@ impl Http {
         headers: &[(&str, &str)],
         body: String,
     ) -> Answer {
-        let (method, url) = (method.to_owned(), format!("{}{path}", self.0));
+        let (verb, url) = (method.to_owned(), format!("{}{path}", self.base));
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let call = move || {
@@ -279,10 +290,12 @@ impl Http {
                 .timeout_global(Some(Duration::from_secs(30)))
                 .build()
                 .new_agent();
-            let answer = match method.as_str() {
+            let answer = match verb.as_str() {
                 "GET" => with(agent.get(url), &headers).call(),
                 "OPTIONS" => with(agent.options(url), &headers).call(),
                 "DELETE" => with(agent.delete(url).force_send_body(), &headers).send(body),
+                "PUT" => with(agent.put(url), &headers).send(body),
+                "PATCH" => with(agent.patch(url), &headers).send(body),
                 _ => with(agent.post(url), &headers).send(body),
             };
             let mut answer = answer.expect("an answer");
@@ -292,7 +305,11 @@ impl Http {
                 text: answer.body_mut().read_to_string().expect("text"),
             }
         };
-        tokio::task::spawn_blocking(call).await.expect("no panic")
+        let answer = tokio::task::spawn_blocking(call).await.expect("no panic");
+        if let Some(document) = self.document {
+            document.check(method, path, answer.status, &answer.text);
+        }
+        answer
     }
 }
 

@@ -223,7 +223,7 @@ impl Actor {
                 None
             }
             Output::Event(record) => {
-                self.event(&record);
+                self.event(record);
                 None
             }
             Output::Refused(reason) => {
@@ -261,13 +261,15 @@ impl Actor {
         crash_point("after-answer");
     }
 
-    fn event(&mut self, record: &EventRecord) {
+    fn event(&mut self, record: EventRecord) {
         match &record.event {
             Event::Message { .. } => self.status.metrics.message(MessageDirection::Received),
             _ => {}
         }
         self.gauges.touch(now());
         self.status.newest_event.send_replace(record.cursor);
+        // Without readers there is nobody to send it to.
+        let _ = self.status.events.send(Arc::new(record));
     }
 
     /// Shows a fault in the node's health, and puts off what can wait.

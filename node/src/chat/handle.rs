@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, info};
 use waku_groupchat_core::api::{
-    Answer, Command, CommandError, FetchId, FetchResult, PublishId, PublishResult,
+    Answer, Command, CommandError, EventRecord, FetchId, FetchResult, PublishId, PublishResult,
 };
 use waku_groupchat_core::{Batch, Core, Fault, Store, StoreError};
 use waku_groupchat_metrics::ChatMetrics;
@@ -111,16 +111,20 @@ pub(super) struct Status {
     pub(super) health: watch::Sender<Health>,
     /// The cursor of the newest event since the start; 0 before the first.
     pub(super) newest_event: watch::Sender<u64>,
+    /// The newest events, for readers of streams. One that falls behind by more than it holds is
+    /// told so, and reads the log.
+    pub(super) events: broadcast::Sender<Arc<EventRecord>>,
     /// Arrived messages that found the queue full.
     pub(super) overflow: Overflow,
 }
 
 impl Status {
-    pub(super) fn new(metrics: ChatMetrics) -> Self {
+    pub(super) fn new(metrics: ChatMetrics, event_buffer: usize) -> Self {
         Self {
             metrics,
             health: watch::Sender::new(Health::Ready),
             newest_event: watch::Sender::new(0),
+            events: broadcast::Sender::new(event_buffer.max(1)),
             overflow: Overflow::default(),
         }
     }
@@ -180,19 +184,20 @@ impl CoreHandle {
         &self,
         read: impl FnOnce(&ChatCore) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, CallError> {
-        let (answer, answered) = oneshot::channel();
-        // Nobody may be waiting any more: then the answer is dropped.
-        let question: Question = Box::new(move |core| match read(core) {
-            Ok(value) => {
-                let _ = answer.send(Ok(value));
-                Ok(())
-            }
-            Err(fault) => {
-                let _ = answer.send(Err(CallError::Fault(fault.to_string())));
-                Err(fault)
-            }
-        });
+        let (question, answered) = question(read);
         self.offer(Message::Query(question))?;
+        answered.await.unwrap_or(Err(CallError::Stopped))
+    }
+
+    /// Reads on the core's thread, after waiting for room in the queue.
+    pub(super) async fn query_in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&ChatCore) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (question, answered) = question(read);
+        if !self.tell(Message::Query(question)).await {
+            return Err(CallError::Stopped);
+        }
         answered.await.unwrap_or(Err(CallError::Stopped))
     }
 
@@ -242,6 +247,25 @@ impl CoreHandle {
             TrySendError::Closed(_) => CallError::Stopped,
         })
     }
+}
+
+/// A question, and where its answer comes.
+fn question<T: Send + 'static>(
+    read: impl FnOnce(&ChatCore) -> Result<T, Fault> + Send + 'static,
+) -> (Question, oneshot::Receiver<Result<T, CallError>>) {
+    let (answer, answered) = oneshot::channel();
+    // Nobody may be waiting any more: then the answer is dropped.
+    let question: Question = Box::new(move |core| match read(core) {
+        Ok(value) => {
+            let _ = answer.send(Ok(value));
+            Ok(())
+        }
+        Err(fault) => {
+            let _ = answer.send(Err(CallError::Fault(fault.to_string())));
+            Err(fault)
+        }
+    });
+    (question, answered)
 }
 
 /// Most messages of one queue entry: at a few milliseconds each, commands wait little behind them.

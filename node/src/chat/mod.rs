@@ -12,18 +12,22 @@
 //! nor RocksDB holds up the network. Everything reaches it through one bounded queue
 //! (`handle.rs`). The thread never waits for an executor, so the arrows make no deadlock: what
 //! finds an executor's channel full is told to the core as failed, and the core tries again later.
-//! [`api`] is the HTTP side, [`Token`] what authorises it.
+//! [`api`] is the HTTP side; [`Token`] and the tokens made with it say who may use it (`tokens.rs`,
+//! `access.rs`).
 
+mod access;
 mod actor;
 pub mod api;
 mod fetch;
 mod gauges;
 mod handle;
 mod overflow;
+mod owner_file;
 mod publish;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tokens;
 
 use std::fmt;
 use std::io;
@@ -49,11 +53,17 @@ use self::fetch::Range;
 use self::handle::{CoreHandle, Database, Health, Message, Status};
 use crate::extension::{Arrived, Connectivity, Context, Extension, Plan, StartError};
 
+pub use self::access::Scope;
+pub use self::owner_file::OwnerFileError;
 pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
 pub use self::token::{Token, TokenError};
+use self::tokens::Tokens;
+pub use self::tokens::TokensError;
 
 /// The folder of the core's database in the data directory.
 const DATABASE: &str = "chat";
+/// The file of the tokens that were made, in the data directory.
+const TOKENS: &str = "api-tokens.json";
 /// Publishes that wait for the executor; the core holds back no more than this a group.
 const PUBLISHES: usize = 1024;
 /// Fetches that wait for an executor.
@@ -69,6 +79,25 @@ pub struct ChatOptions {
     pub core: Config,
     /// Commands, questions and batches of messages that wait for the core at most; at least 1.
     pub queue_capacity: usize,
+    /// Streams of events.
+    pub streams: StreamOptions,
+}
+
+/// How streams of events run.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// Events that a reader may be behind; at least 1.
+    pub buffer: usize,
+    /// A comment this often keeps proxies from closing a silent stream, and lets readers see that
+    /// the node is there.
+    pub keep_alive: Duration,
+}
+
+impl Default for StreamOptions {
+    /// A buffer of what a long catch-up brings at once, in 2 MB, and a comment every 15 seconds.
+    fn default() -> Self {
+        Self { buffer: 4096, keep_alive: Duration::from_secs(15) }
+    }
 }
 
 /// Why the chat did not start.
@@ -82,6 +111,9 @@ pub enum ChatStartError {
         /// Why.
         source: waku_groupchat_storage::OpenError,
     },
+    /// The file of the tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// What the database holds cannot be used.
     #[error("the chat's state: {0}")]
     State(#[from] Fault),
@@ -106,7 +138,10 @@ pub enum ChatStartError {
 pub struct ChatExtension {
     topic: PubsubTopic,
     core: CoreHandle,
-    token: Arc<Token>,
+    tokens: Arc<Tokens>,
+    streams: StreamOptions,
+    /// Ends requests that wait.
+    closing: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -153,16 +188,20 @@ impl ChatExtension {
             Ok(store) => Ok(Box::new(store) as Box<dyn Store>),
             Err(source) => Err(ChatStartError::Database { path, source }),
         };
-        Self::start_on(context, options, token, open).await
+        let tokens = Tokens::open(&token, data_dir.join(TOKENS))?;
+        Self::start_on(context, options, tokens, open).await
     }
 
     async fn start_on(
         context: Context,
         options: ChatOptions,
-        token: Token,
+        tokens: Tokens,
         database: impl FnOnce() -> Result<Box<dyn Store>, ChatStartError> + Send + 'static,
     ) -> Result<Arc<Self>, ChatStartError> {
-        let status = Arc::new(Status::new(ChatMetrics::register(&context.registry)?));
+        let status = Arc::new(Status::new(
+            ChatMetrics::register(&context.registry)?,
+            options.streams.buffer,
+        ));
         let topic = options.core.pubsub_topic;
         let (queue, queued) = mpsc::channel(options.queue_capacity.max(1));
         let (publishes, publish_jobs) = mpsc::channel(PUBLISHES);
@@ -206,7 +245,9 @@ impl ChatExtension {
         Ok(Arc::new(Self {
             topic,
             core,
-            token: Arc::new(token),
+            tokens: Arc::new(tokens),
+            streams: options.streams,
+            closing: stop.child_token(),
             stop,
             tasks,
             thread: Mutex::new(Some(thread)),
@@ -229,11 +270,8 @@ impl Extension for ChatExtension {
     }
 
     fn routes(&self) -> Router {
-        api::routes(api::Api {
-            core: self.core.clone(),
-            token: Arc::clone(&self.token),
-            stop: self.stop.clone(),
-        })
+        let tokens = Arc::clone(&self.tokens);
+        api::routes(self.core.clone(), tokens, self.streams, self.closing.clone())
     }
 
     fn health(&self) -> Vec<(String, String)> {
@@ -243,6 +281,10 @@ impl Extension for ChatExtension {
             Health::Stopped => "stopped".to_owned(),
         };
         vec![("GroupChat".to_owned(), health)]
+    }
+
+    fn close(&self) {
+        self.closing.cancel();
     }
 
     async fn shutdown(&self) {

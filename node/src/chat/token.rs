@@ -1,38 +1,27 @@
-//! The bearer token of the chat API, in a file that only its owner can read.
+//! The secret of the chat API, and the file that holds the first one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use subtle::ConstantTimeEq;
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// What authorises requests to the chat API: 32 random bytes, shown as 64 hex digits. Compared in
-/// constant time, wiped when dropped, never shown by accident: no `Debug`.
+use super::owner_file::{self, OwnerFileError};
+
+/// What authorises requests to the chat API: 32 random bytes, shown as 64 hex digits. Wiped when
+/// dropped, never shown by accident: no `Debug`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Token([u8; Token::LEN]);
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file cannot be read or written.
-    #[error("token file {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others than the owner may read or write the file.
-    #[error("token file {path}: mode {mode:03o} lets others in, it must be 600 (chmod 600 {path})")]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// The file cannot be read or written, or others can.
+    #[error("token file {0}")]
+    File(#[from] OwnerFileError),
     /// The file holds something else.
     #[error("token file {path}: must hold 64 hex digits (remove it to get a new token)")]
     Malformed {
@@ -54,14 +43,26 @@ impl Token {
         bytes.as_slice().try_into().ok().map(Self)
     }
 
-    /// The text form, for the file and for the request header.
+    /// The text form, for a file and for the request header.
     pub fn reveal(&self) -> Zeroizing<String> {
         Zeroizing::new(HEXLOWER.encode(&self.0))
     }
 
-    /// Whether `text` is this token, in time that does not depend on where they differ.
-    pub fn is(&self, text: &str) -> bool {
-        Self::parse(text).is_some_and(|other| self.0.ct_eq(&other.0).into())
+    /// A fresh one.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no random bytes to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut token = Self([0; Self::LEN]);
+        getrandom::fill(&mut token.0)?;
+        Ok(token)
+    }
+
+    /// SHA-256 of the bytes: what is kept of a token to know it again. The bytes are random, so
+    /// nobody finds them from it.
+    pub(super) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
     }
 
     /// Reads the token, or makes one and writes it if there is no file yet.
@@ -71,45 +72,29 @@ impl Token {
     /// [`TokenError`] if the file can be read by others, holds something else, or cannot be read
     /// or written.
     pub fn load_or_create(path: &Path) -> Result<Self, TokenError> {
-        match File::open(path) {
-            Ok(file) => Self::read(path, file),
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::create(path),
-            Err(source) => Err(TokenError::Io { path: path.to_owned(), source }),
-        }
-    }
-
-    fn read(path: &Path, file: File) -> Result<Self, TokenError> {
-        let io = |source| TokenError::Io { path: path.to_owned(), source };
-        let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(TokenError::Mode { path: path.to_owned(), mode });
-        }
-        let mut text = Zeroizing::new(String::new());
         // More than a token's length is read, so that a longer file is seen to be one.
-        file.take(4 * Self::LEN as u64).read_to_string(&mut text).map_err(io)?;
-        Self::parse(&text).ok_or_else(|| TokenError::Malformed { path: path.to_owned() })
+        match owner_file::read(path, 4 * Self::LEN as u64)? {
+            Some(text) => {
+                Self::parse(&text).ok_or_else(|| TokenError::Malformed { path: path.to_owned() })
+            }
+            None => {
+                let token = Self::generate()?;
+                let line = Zeroizing::new(format!("{}\n", token.reveal().as_str()));
+                owner_file::write(path, &line)?;
+                Ok(token)
+            }
+        }
     }
 
-    /// Writes beside and renames: a crash leaves no half token.
-    fn create(path: &Path) -> Result<Self, TokenError> {
-        let io = |source| TokenError::Io { path: path.to_owned(), source };
-        let mut token = Self([0; Self::LEN]);
-        getrandom::fill(&mut token.0)?;
-        let beside = path.with_added_extension("new");
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)
-            .map_err(io)?;
-        writeln!(file, "{}", token.reveal().as_str()).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        fs::rename(&beside, path).map_err(io)?;
-        Ok(token)
+    /// Writes the token into a new file that only its owner can read.
+    ///
+    /// # Errors
+    ///
+    /// If the file is there already, or cannot be written.
+    pub fn write_new(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{}", self.reveal().as_str())?;
+        file.sync_all()
     }
 }
 
@@ -118,47 +103,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_made_once_and_only_for_the_owner() {
+    fn is_made_once() {
         let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("chat-token");
+        let path = dir.path().join("api-token");
         let made = Token::load_or_create(&path).expect("made");
-        let mode = fs::metadata(&path).expect("written").permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600);
         let again = Token::load_or_create(&path).expect("read");
-        assert!(made.is(&again.reveal()));
-        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("chat-token");
-        Token::load_or_create(&path).expect("made");
-        for mode in [0o640, 0o604, 0o620] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("own file");
-            let refused = Token::load_or_create(&path).err();
-            assert!(matches!(refused, Some(TokenError::Mode { mode: m, .. }) if m == mode));
-        }
+        assert_eq!(made.hash(), again.hash());
+        assert!(made.write_new(&path).is_err(), "a file that is there stays as it is");
     }
 
     #[test]
     fn a_file_with_something_else_is_refused() {
         let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("chat-token");
+        let path = dir.path().join("api-token");
         let token = Token::load_or_create(&path).expect("made").reveal();
         for text in ["", "abc", &format!("{}00", token.as_str()), &"g".repeat(64)] {
-            fs::write(&path, text).expect("own file");
+            std::fs::write(&path, text).expect("own file");
             let refused = Token::load_or_create(&path).err();
             assert!(matches!(refused, Some(TokenError::Malformed { .. })), "{text}");
         }
     }
 
     #[test]
-    fn only_the_token_itself_is_it() {
-        let token = Token([7; Token::LEN]);
-        assert!(token.is(&"07".repeat(32)));
-        for text in ["", "07", &"07".repeat(31), &"07".repeat(33), &"08".repeat(32)] {
-            assert!(!token.is(text), "{text}");
+    fn only_the_whole_text_is_a_token() {
+        assert!(Token::parse(&format!(" {}\n", "0A".repeat(32))).is_some());
+        for text in ["", "07", &"07".repeat(31), &"07".repeat(33), &"0g".repeat(32)] {
+            assert!(Token::parse(text).is_none(), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use waku_groupchat_waku::{ContentTopic, PubsubTopic, TopicError, autoshard};
 
 use super::data_dir::DataDir;
 use super::start::StartError;
-use crate::chat::{ChatExtension, ChatOptions, Token};
+use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
 use crate::extension::Plan;
 use crate::options::Options;
 
@@ -23,6 +23,7 @@ pub(super) fn plan(options: &Options, data_dir: &DataDir) -> Result<Option<Plan>
     let chat = ChatOptions {
         core: options.group_chat.core_config(topic),
         queue_capacity: options.group_chat.queue_capacity.get(),
+        streams: StreamOptions::default(),
     };
     Ok(Some(ChatExtension::plan(chat, data_dir.path().to_owned(), token)))
 }

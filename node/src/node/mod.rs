@@ -90,6 +90,9 @@ impl Node {
     pub async fn shutdown(self) {
         let span = info_span!("shutdown");
         async {
+            for extension in &self.extensions {
+                extension.close();
+            }
             for server in self.servers {
                 server.shutdown().await;
             }

@@ -9,11 +9,20 @@ use waku_groupchat_core::api::{Answer, Command, CommandError};
 
 use super::error::ApiError;
 use super::extract::Json;
+use super::schema::views;
 use super::types::{
     CreatedAccount, Installations, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
 };
 use super::{Api, made_at};
 
+/// Make an account
+///
+/// With this node as its first installation. The answer alone shows the recovery phrase.
+#[utoipa::path(
+    post, path = "/accounts", tag = "account", operation_id = "createAccount",
+    request_body = NewAccount,
+    responses((status = 201, description = "Made, and on disk", body = CreatedAccount)),
+)]
 pub(super) async fn create(
     State(api): State<Api>,
     Json(NewAccount {}): Json<NewAccount>,
@@ -31,11 +40,24 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, made_at("/accounts"), JsonAnswer(made)))
 }
 
+/// Show the account
+#[utoipa::path(
+    get, path = "/accounts", tag = "account", operation_id = "showAccount",
+    responses((status = 200, description = "The own account", body = views::AccountView)),
+)]
 pub(super) async fn show(State(api): State<Api>) -> Result<JsonAnswer<AccountView>, ApiError> {
     let account = api.core.query(|core| core.account()).await?;
     account.map(JsonAnswer).ok_or(ApiError::NoAccount(CommandError::NoAccount))
 }
 
+/// Ask to be an installation of an existing account
+///
+/// The request holds a secret. An installation of the account accepts it within five minutes.
+#[utoipa::path(
+    post, path = "/installations/requests", tag = "account", operation_id = "requestLink",
+    request_body = NewAccount,
+    responses((status = 201, description = "What to accept there", body = LinkRequested)),
+)]
 pub(super) async fn request_link(
     State(api): State<Api>,
     Json(NewAccount {}): Json<NewAccount>,
@@ -47,6 +69,14 @@ pub(super) async fn request_link(
     Ok((StatusCode::CREATED, JsonAnswer(LinkRequested { installation, request })))
 }
 
+/// Take in the installation that made a request
+///
+/// The event `installation-linked` follows once it is in.
+#[utoipa::path(
+    post, path = "/installations", tag = "account", operation_id = "acceptLink",
+    request_body = LinkRequest,
+    responses((status = 202, description = "The exchange has begun", body = LinkAccepted)),
+)]
 pub(super) async fn accept_link(
     State(api): State<Api>,
     Json(LinkRequest { request }): Json<LinkRequest>,
@@ -58,6 +88,11 @@ pub(super) async fn accept_link(
     Ok((StatusCode::ACCEPTED, JsonAnswer(LinkAccepted { installation })))
 }
 
+/// List the account's installations
+#[utoipa::path(
+    get, path = "/installations", tag = "account", operation_id = "listInstallations",
+    responses((status = 200, description = "Those that are live", body = Installations)),
+)]
 pub(super) async fn installations(
     State(api): State<Api>,
 ) -> Result<JsonAnswer<Installations>, ApiError> {

@@ -7,25 +7,39 @@ use axum::response::{IntoResponse, Response};
 use tracing::error;
 use waku_groupchat_core::api::CommandError;
 
+use super::code::Code;
 use super::types::ErrorBody;
+use crate::chat::access::{Scope, Scopes};
 use crate::chat::handle::CallError;
+use crate::chat::tokens::{ChangeError, NAME_BYTES};
 
 /// When a client may try again after a full queue or a fault, in seconds.
 const RETRY_SECS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request gave nothing. It changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
     /// The token is missing.
     #[error("the chat API wants a bearer token: send `Authorization: Bearer <token>`")]
     NoToken,
-    /// The token is not the node's.
-    #[error("this is not the token of this node's chat API")]
+    /// The token is not one of the node's.
+    #[error("this is not a token of this node's chat API: it is wrong, or was revoked")]
     WrongToken,
+    /// The token was one of the node's until it expired.
+    #[error("this token has expired: make another with a token of scope admin")]
+    ExpiredToken,
+    /// The token does not allow this.
+    #[error("this takes a token of scope {needed}; the one given has {given}")]
+    Scope {
+        /// What it takes.
+        needed: Scope,
+        /// What the token has.
+        given: Scopes,
+    },
     /// Something in the request does not parse.
     #[error("{what}: {reason}")]
     Malformed {
-        /// `path`, `query` or `body`.
+        /// `path`, `query`, `header` or `body`.
         what: &'static str,
         /// Why.
         reason: String,
@@ -53,6 +67,49 @@ pub(super) enum ApiError {
         /// Its number.
         number: u64,
     },
+    /// Events after the cursor are not kept any more.
+    #[error(
+        "events after {after} are gone up to the oldest kept one, {oldest}: \
+         ask for those after {}", oldest.saturating_sub(1)
+    )]
+    Gone {
+        /// As given.
+        after: u64,
+        /// The cursor of the oldest kept event.
+        oldest: u64,
+    },
+    /// A cursor that was not given yet.
+    #[error(
+        "cursor {after} is ahead of the newest event, {newest}: it is from another node, or this \
+         one was put back to an older state"
+    )]
+    CursorAhead {
+        /// As given.
+        after: u64,
+        /// The cursor of the newest event; 0 before the first.
+        newest: u64,
+    },
+    /// As many streams as there can be.
+    #[error("{0} streams of events are open, the most there can be")]
+    TooManyStreams(usize),
+    /// A token's name outside its bounds.
+    #[error("name must be 1 to {NAME_BYTES} bytes of UTF-8, got {got}")]
+    TokenName {
+        /// As given.
+        got: usize,
+    },
+    /// A token without a scope.
+    #[error("scopes must name at least one of read, send, manage, admin")]
+    NoScope,
+    /// A token that ends before it begins.
+    #[error("expires lies in the past")]
+    Expiry,
+    /// A token is not made or revoked.
+    #[error(transparent)]
+    Token(#[from] ChangeError),
+    /// A task panicked: a bug.
+    #[error("the node met a bug")]
+    Panicked,
     /// The core gave nothing.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -68,77 +125,105 @@ impl From<CommandError> for ApiError {
 }
 
 impl ApiError {
-    fn status_and_code(&self) -> (StatusCode, &'static str) {
+    /// Its name in the table of errors.
+    pub(super) fn code(&self) -> Code {
         match self {
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "no-token"),
-            Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrong-token"),
-            Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed"),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
-            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
-            Self::NoPath => (StatusCode::NOT_FOUND, "no-path"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
-            Self::NoAccount(_) => (StatusCode::NOT_FOUND, "no-account"),
-            Self::UnknownMessage { .. } => (StatusCode::NOT_FOUND, "unknown-message"),
+            Self::NoToken => Code::NoToken,
+            Self::WrongToken => Code::WrongToken,
+            Self::ExpiredToken => Code::ExpiredToken,
+            Self::Scope { .. } => Code::Scope,
+            Self::Malformed { .. } => Code::Malformed,
+            Self::MediaType => Code::MediaType,
+            Self::BodyTooLarge(_) => Code::BodyTooLarge,
+            Self::NoPath => Code::NoPath,
+            Self::Method => Code::Method,
+            Self::NoAccount(_) => Code::NoAccountHere,
+            Self::UnknownMessage { .. } => Code::UnknownMessage,
+            Self::Gone { .. } => Code::Gone,
+            Self::CursorAhead { .. } => Code::CursorAhead,
+            Self::TooManyStreams(_) => Code::TooManyStreams,
+            Self::TokenName { .. } => Code::Length,
+            Self::NoScope => Code::NoScope,
+            Self::Expiry => Code::Expiry,
+            Self::Token(error) => match error {
+                ChangeError::TooMany => Code::TooManyTokens,
+                ChangeError::Unknown(_) => Code::UnknownToken,
+                ChangeError::First => Code::FirstToken,
+                ChangeError::Write(_) => Code::TokenFile,
+                ChangeError::Random(_) => Code::Internal,
+            },
             Self::Call(CallError::Refused(error)) => refused(error),
-            Self::Call(CallError::Full) => (StatusCode::TOO_MANY_REQUESTS, "queue-full"),
-            Self::Call(CallError::Fault(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database"),
-            Self::Call(CallError::Stopped) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
-            Self::Answer => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Call(CallError::Full) => Code::QueueFull,
+            Self::Call(CallError::Fault(_)) => Code::Database,
+            Self::Call(CallError::Stopped) => Code::Stopped,
+            Self::Answer | Self::Panicked => Code::Internal,
         }
     }
 }
 
 /// 400 for what is wrong in itself, 404 for what is not here, 409 for what does not fit how things
 /// stand, 429 for what may be tried again.
-fn refused(error: &CommandError) -> (StatusCode, &'static str) {
+fn refused(error: &CommandError) -> Code {
     match error {
-        CommandError::Card(_) => (StatusCode::BAD_REQUEST, "card"),
-        CommandError::LinkRequest(_) => (StatusCode::BAD_REQUEST, "link-request"),
-        CommandError::Length { .. } => (StatusCode::BAD_REQUEST, "length"),
-        CommandError::RepeatedAccount(_) => (StatusCode::BAD_REQUEST, "repeated-account"),
-        CommandError::TooManyCards { .. } => (StatusCode::BAD_REQUEST, "too-many-cards"),
-        CommandError::UnknownGroup(_) => (StatusCode::NOT_FOUND, "unknown-group"),
-        CommandError::NoInvitation(_) => (StatusCode::NOT_FOUND, "no-invitation"),
-        CommandError::NoAccount => (StatusCode::CONFLICT, "no-account"),
-        CommandError::HasAccount(_) => (StatusCode::CONFLICT, "has-account"),
-        CommandError::OnlyCreator { .. } => (StatusCode::CONFLICT, "only-creator"),
-        CommandError::OnlyFirstInstallation => (StatusCode::CONFLICT, "only-first-installation"),
-        CommandError::CommitPending(_) => (StatusCode::CONFLICT, "commit-pending"),
-        CommandError::AlreadyMember(_) => (StatusCode::CONFLICT, "already-member"),
-        CommandError::Members(_) => (StatusCode::CONFLICT, "members"),
-        CommandError::TooLarge { .. } => (StatusCode::CONFLICT, "too-large"),
-        CommandError::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        CommandError::Card(_) => Code::Card,
+        CommandError::LinkRequest(_) => Code::LinkRequest,
+        CommandError::Length { .. } => Code::Length,
+        CommandError::RepeatedAccount(_) => Code::RepeatedAccount,
+        CommandError::TooManyCards { .. } => Code::TooManyCards,
+        CommandError::UnknownGroup(_) => Code::UnknownGroup,
+        CommandError::NoInvitation(_) => Code::NoInvitation,
+        CommandError::NoAccount => Code::NoAccount,
+        CommandError::HasAccount(_) => Code::HasAccount,
+        CommandError::OnlyCreator { .. } => Code::OnlyCreator,
+        CommandError::OnlyFirstInstallation => Code::OnlyFirstInstallation,
+        CommandError::CommitPending(_) => Code::CommitPending,
+        CommandError::AlreadyMember(_) => Code::AlreadyMember,
+        CommandError::Members(_) => Code::Members,
+        CommandError::TooLarge { .. } => Code::TooLarge,
+        CommandError::Busy { .. } => Code::Busy,
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status_and_code();
+        let code = self.code();
+        let status = code.status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            error!(code, "a request met a bug");
+            error!(code = code.name(), "a request met a bug");
         }
-        let detail = self.to_string();
-        let body = ErrorBody { status: status.as_u16(), code: code.to_owned(), detail };
+        let body = ErrorBody {
+            status: status.as_u16(),
+            code: code.name().to_owned(),
+            detail: self.to_string(),
+            oldest: match self {
+                Self::Gone { oldest, .. } => Some(oldest),
+                _ => None,
+            },
+        };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
-        match self {
-            // RFC 6750, section 3.
-            Self::NoToken => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
-            }
-            Self::WrongToken => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE_AGAIN));
-            }
-            _ if status == StatusCode::TOO_MANY_REQUESTS
-                || status == StatusCode::SERVICE_UNAVAILABLE =>
-            {
-                headers.insert(RETRY_AFTER, RETRY_SECS);
-            }
-            _ => {}
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        } else if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        {
+            headers.insert(RETRY_AFTER, RETRY_SECS);
         }
         response
     }
 }
 
-const CHALLENGE: &str = "Bearer realm=\"waku-groupchat\"";
-const CHALLENGE_AGAIN: &str = "Bearer realm=\"waku-groupchat\", error=\"invalid_token\"";
+impl ApiError {
+    /// RFC 6750, section 3.
+    fn challenge(&self) -> Option<HeaderValue> {
+        const REALM: &str = "Bearer realm=\"waku-groupchat\"";
+        let text = match self {
+            Self::NoToken => REALM.to_owned(),
+            Self::WrongToken | Self::ExpiredToken => format!("{REALM}, error=\"invalid_token\""),
+            Self::Scope { needed, .. } => {
+                format!("{REALM}, error=\"insufficient_scope\", scope=\"{needed}\"")
+            }
+            _ => return None,
+        };
+        HeaderValue::from_str(&text).ok()
+    }
+}

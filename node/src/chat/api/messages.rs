@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
+use utoipa::IntoParams;
 use waku_groupchat_core::api::views::MessageView;
 use waku_groupchat_core::api::{Answer, Command};
 use waku_groupchat_core::{GroupId, InstallationId, MessageId};
@@ -12,7 +13,7 @@ use waku_groupchat_core::{GroupId, InstallationId, MessageId};
 use super::error::ApiError;
 use super::extract::{Json, Path, Query};
 use super::types::{AcceptedMessage, Messages, NewMessage};
-use super::{Api, groups, made_at};
+use super::{Api, groups, made_at, schema};
 
 /// Messages of a page if the query does not say.
 const PAGE: usize = 100;
@@ -20,15 +21,27 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 200;
 
 /// Which page of the messages.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// `next` of the page before; from the beginning if left out.
+    #[param(required = false, nullable = false)]
     after: Option<usize>,
-    /// Most messages, 1 to 200; 100 if left out.
+    /// Most messages; 100 if left out.
+    #[param(minimum = 1, maximum = 200, required = false, nullable = false)]
     limit: Option<usize>,
 }
 
+/// Say something
+///
+/// The message has its number and is on disk; the events `message-state` say how far it gets.
+#[utoipa::path(
+    post, path = "/groups/{group}/messages", tag = "messages", operation_id = "sendMessage",
+    params(("group" = schema::GroupId, Path, description = "The group")),
+    request_body = NewMessage,
+    responses((status = 201, description = "Accepted", body = AcceptedMessage)),
+)]
 pub(super) async fn send(
     State(api): State<Api>,
     Path(group): Path<GroupId>,
@@ -42,6 +55,12 @@ pub(super) async fn send(
     Ok((StatusCode::CREATED, made_at(&path), JsonAnswer(AcceptedMessage { id })))
 }
 
+/// List the messages of a group
+#[utoipa::path(
+    get, path = "/groups/{group}/messages", tag = "messages", operation_id = "listMessages",
+    params(("group" = schema::GroupId, Path, description = "The group"), Page),
+    responses((status = 200, description = "A page, in causal order", body = Messages)),
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     Path(group): Path<GroupId>,
@@ -56,6 +75,17 @@ pub(super) async fn list(
     Ok(JsonAnswer(Messages { messages, next }))
 }
 
+/// Show a message
+#[utoipa::path(
+    get, path = "/groups/{group}/messages/{installation}/{number}", tag = "messages",
+    operation_id = "showMessage",
+    params(
+        ("group" = schema::GroupId, Path, description = "The group"),
+        ("installation" = schema::InstallationId, Path, description = "Its sender"),
+        ("number" = u64, Path, description = "The sender's number for it"),
+    ),
+    responses((status = 200, description = "The message", body = schema::views::MessageView)),
+)]
 pub(super) async fn show(
     State(api): State<Api>,
     Path((group, installation, number)): Path<(GroupId, InstallationId, u64)>,

@@ -1,4 +1,4 @@
-//! `/chat/v1`: the chat over HTTP, in JSON, for whoever has the node's token.
+//! `/chat/v1`: the chat over HTTP, in JSON, for whoever has a token of the node.
 //!
 //! | method and path | takes | answers |
 //! |---|---|---|
@@ -20,40 +20,63 @@
 //! | `GET /groups/{group}/messages/{installation}/{number}` | | [`MessageView`] |
 //! | `GET /groups/{group}/missing`, `GET /missing` | | [`types::Gaps`] |
 //! | `GET /events?after=&limit=&wait=` | | [`types::Events`] |
+//! | `GET /events/stream?after=` | | server-sent events (`stream.rs`) |
+//! | `POST /tokens` | [`types::NewToken`] | 201 [`types::CreatedToken`] |
+//! | `GET /tokens`, `DELETE /tokens/{id}` | | [`types::TokenList`], 204 |
+//! | `GET /openapi.json` | | the OpenAPI document, without a token (`openapi.rs`) |
 //!
 //! A change is answered once it is on disk in a synced write. Every error is a
-//! [`types::ErrorBody`], and whatever it concerns changed nothing: 400 for what does not parse or is
-//! wrong in itself, 401 without the token, 404 for what is not here, 409 for what does not fit how
-//! things stand, 413 for a body over 1 MiB, 429 (with `Retry-After`) when there is too much to do,
-//! 503 when the database fails or the node stops.
+//! [`types::ErrorBody`] with a code of the table in `code.rs`, and whatever it concerns changed
+//! nothing: 400 for what does not parse or is wrong in itself, 401 without a good token, 403 for one
+//! that does not allow it, 404 for what is not here, 409 for what does not fit how things stand, 410
+//! for events that are not kept any more, 413 for a body over 1 MiB, 429 (with `Retry-After`) when
+//! there is too much to do, 503 when the database fails or the node stops.
 //!
 //! [`AccountView`]: waku_groupchat_core::api::views::AccountView
 //! [`GroupView`]: waku_groupchat_core::api::views::GroupView
 //! [`MessageView`]: waku_groupchat_core::api::views::MessageView
 
 mod accounts;
+mod code;
+mod cursor;
 mod error;
+#[allow(unused_qualifications, reason = "utoipa's macro qualifies what it is given")]
 mod events;
+mod examples;
 mod extract;
 mod groups;
 mod invitations;
+#[allow(unused_qualifications, reason = "utoipa's macro qualifies what it is given")]
 mod messages;
+mod openapi;
+mod routes;
+mod schema;
+#[allow(unused_qualifications, reason = "utoipa's macro qualifies what it is given")]
+pub(super) mod stream;
+mod tokens;
 pub mod types;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::HeaderValue;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::LOCATION;
+use axum::middleware;
+use axum::routing::get;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::routes;
 
+pub(super) use self::code::Code;
 use self::error::ApiError;
+#[cfg(test)]
+pub(super) use self::examples::events as example_events;
+use self::routes::Routes;
+use super::StreamOptions;
+use super::access::Scope::{Admin, Manage, Read, Send};
 use super::handle::CoreHandle;
-use super::token::Token;
+use super::tokens::Tokens;
 
 /// Where the API is.
 pub const PREFIX: &str = "/chat/v1";
@@ -65,57 +88,86 @@ const BODY_LIMIT: usize = 1024 * 1024;
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) core: CoreHandle,
-    pub(super) token: Arc<Token>,
-    /// Ends long polls when the node stops.
-    pub(super) stop: CancellationToken,
+    pub(super) tokens: Arc<Tokens>,
+    /// Ends long polls and streams when the node stops.
+    pub(super) closing: CancellationToken,
+    /// Places for streams.
+    pub(super) places: Arc<Semaphore>,
+    /// How often streams have a comment.
+    pub(super) keep_alive: Duration,
+    /// The OpenAPI document.
+    document: Arc<str>,
 }
 
 /// The routes, with full paths.
-pub(super) fn routes(api: Api) -> Router {
-    let routes = Router::new()
-        .route("/accounts", post(accounts::create).get(accounts::show))
-        .route("/installations", post(accounts::accept_link).get(accounts::installations))
-        .route("/installations/requests", post(accounts::request_link))
-        .route("/groups", post(groups::create).get(groups::list))
-        .route("/groups/{group}", get(groups::show))
-        .route("/groups/{group}/profile", put(groups::set_profile))
-        .route("/groups/{group}/members", get(groups::members))
-        .route("/groups/{group}/missing", get(groups::missing))
-        .route("/missing", get(groups::all_missing))
-        .route("/groups/{group}/invitations", post(invitations::create))
-        .route("/invitations", get(invitations::list))
-        .route("/invitations/{group}/accept", post(invitations::accept))
-        .route("/invitations/{group}/decline", post(invitations::decline))
-        .route("/groups/{group}/messages", post(messages::send).get(messages::list))
-        .route("/groups/{group}/messages/{installation}/{number}", get(messages::show))
-        .route("/events", get(events::list))
+pub(super) fn routes(
+    core: CoreHandle,
+    tokens: Arc<Tokens>,
+    streams: StreamOptions,
+    closing: CancellationToken,
+) -> Router {
+    let (below, document) = documented();
+    let document = openapi::render(document).into();
+    let places = Arc::new(Semaphore::new(stream::MAX_STREAMS));
+    let keep_alive = streams.keep_alive;
+    let api = Api { core, tokens, closing, places, keep_alive, document };
+    let below = below
         .fallback(|| async { ApiError::NoPath })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn_with_state(api.clone(), guard))
-        .with_state(api);
-    Router::new().nest(PREFIX, routes)
+        .layer(middleware::from_fn_with_state(api.clone(), routes::know));
+    let document = get(openapi::document).fallback(|| async { ApiError::Method });
+    Router::new()
+        .route(&format!("{PREFIX}/openapi.json"), document)
+        .nest(PREFIX, below)
+        .with_state(api)
 }
 
-/// Lets requests with the token in, and keeps answers out of caches: they hold secrets.
-async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = match authorised(&api.token, &request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+/// The OpenAPI document.
+#[cfg(test)]
+pub(super) fn document() -> String {
+    openapi::render(documented().1)
+}
+
+/// Every operation: the scope it takes, the errors of its own, its handler.
+fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
+    use Code::{
+        AlreadyMember, Busy, Card, CommitPending, CursorAhead, Expiry, FirstToken, Gone,
+        HasAccount, Length, LinkRequest, Members, NoAccount, NoAccountHere, NoInvitation, NoScope,
+        OnlyCreator, OnlyFirstInstallation, RepeatedAccount, TokenFile, TooLarge, TooManyCards,
+        TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
     };
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// RFC 6750, section 2.1.
-fn authorised(token: &Token, request: &Request) -> Result<(), ApiError> {
-    let header = request.headers().get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
-    let text = header.to_str().map_err(|_| ApiError::WrongToken)?;
-    let (scheme, given) = text.split_once(' ').ok_or(ApiError::NoToken)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::NoToken);
-    }
-    if token.is(given) { Ok(()) } else { Err(ApiError::WrongToken) }
+    let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
+    let profile = &[NoAccount, UnknownGroup, Length, OnlyCreator, CommitPending, Members, TooLarge];
+    let inviting =
+        &[NoAccount, UnknownGroup, OnlyCreator, Card, RepeatedAccount, TooManyCards, AlreadyMember];
+    let answering = &[NoAccount, NoInvitation];
+    Routes::new()
+        .core(Admin, &[HasAccount], routes!(accounts::create))
+        .core(Read, &[NoAccountHere], routes!(accounts::show))
+        .core(Admin, &[HasAccount], routes!(accounts::request_link))
+        .core(Admin, linking, routes!(accounts::accept_link))
+        .core(Read, &[], routes!(accounts::installations))
+        .core(Manage, &[NoAccount, Length], routes!(groups::create))
+        .core(Read, &[], routes!(groups::list))
+        .core(Read, &[UnknownGroup], routes!(groups::show))
+        .core(Manage, profile, routes!(groups::set_profile))
+        .core(Read, &[UnknownGroup], routes!(groups::members))
+        .core(Manage, inviting, routes!(invitations::create))
+        .core(Read, &[], routes!(invitations::list))
+        .core(Manage, answering, routes!(invitations::accept))
+        .core(Manage, answering, routes!(invitations::decline))
+        .core(Send, &[NoAccount, UnknownGroup, Length, Busy], routes!(messages::send))
+        .core(Read, &[UnknownGroup], routes!(messages::list))
+        .core(Read, &[UnknownMessage], routes!(messages::show))
+        .core(Read, &[UnknownGroup], routes!(groups::missing))
+        .core(Read, &[], routes!(groups::all_missing))
+        .core(Read, &[Gone, CursorAhead], routes!(events::list))
+        .core(Read, &[Gone, CursorAhead, TooManyStreams], routes!(stream::open))
+        .own(Admin, &[Length, NoScope, Expiry, TooManyTokens, TokenFile], routes!(tokens::create))
+        .own(Admin, &[], routes!(tokens::list))
+        .own(Admin, &[UnknownToken, FirstToken, TokenFile], routes!(tokens::revoke))
+        .finish()
 }
 
 /// Names where what was made can be read, below [`PREFIX`].

@@ -53,7 +53,7 @@ async fn fetch(
 ) -> (Vec<WakuMessage>, FetchResult) {
     let metrics = ChatMetrics::register(&Registry::new()).expect("a fresh registry");
     let (queue, mut queued) = mpsc::channel(1);
-    let core = CoreHandle::new(queue, Arc::new(Status::new(metrics)));
+    let core = CoreHandle::new(queue, Arc::new(Status::new(metrics, 1)));
     let (jobs, todo) = mpsc::channel(1);
     let at = |n| Timestamp::from_waku(BASE + n);
     let request = FetchRequest { source, what, from: at(numbers.start), to: at(numbers.end) };

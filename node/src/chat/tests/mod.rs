@@ -1,8 +1,12 @@
 //! The extension in one process, on an engine that is made for it.
 
 mod bad_input;
+mod document;
 mod executors;
 mod fault;
 mod http;
 mod queue;
 mod rig;
+mod sse;
+mod stream;
+mod tokens;

@@ -12,16 +12,17 @@ use waku_groupchat_storage::{Archive, ArchivedMessage, MemoryArchive};
 use waku_groupchat_waku::MessageHash;
 
 use super::rig::{TOPIC, foreign_message, request};
-use crate::chat::api::{Api, routes};
+use crate::chat::api::routes;
 use crate::chat::handle::{CoreHandle, Message, Status};
-use crate::chat::{Token, overflow};
+use crate::chat::tokens::Tokens;
+use crate::chat::{StreamOptions, Token, overflow};
 
 /// A handle whose core is the test.
 fn handle(capacity: usize) -> (CoreHandle, mpsc::Receiver<Message>, Registry) {
     let registry = Registry::new();
     let metrics = ChatMetrics::register(&registry).expect("a fresh registry");
     let (queue, queued) = mpsc::channel(capacity);
-    (CoreHandle::new(queue, Arc::new(Status::new(metrics))), queued, registry)
+    (CoreHandle::new(queue, Arc::new(Status::new(metrics, 1))), queued, registry)
 }
 
 fn overflowed(registry: &Registry) -> f64 {
@@ -37,7 +38,8 @@ async fn a_full_queue_is_told() {
     let token = Token::load_or_create(&dir.path().join("t")).expect("a token");
     let authorization = format!("Bearer {}", token.reveal().as_str());
     let stop = CancellationToken::new();
-    let router = routes(Api { core: core.clone(), token: Arc::new(token), stop });
+    let tokens = Tokens::open(&token, dir.path().join("tokens")).expect("no file yet");
+    let router = routes(core.clone(), Arc::new(tokens), StreamOptions::default(), stop);
     assert!(core.tell(Message::Arrived(Vec::new())).await);
 
     let full = request(&router, Method::POST, "/accounts", Some(&authorization), Some("{}")).await;

@@ -1,6 +1,7 @@
 //! A chat on an engine that publishes to nobody, and requests without a socket.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,7 +23,9 @@ use waku_groupchat_storage::{Archive, KvStore, MemoryArchive};
 use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
-use crate::chat::{ChatExtension, ChatOptions, Token};
+use super::document;
+use crate::chat::tokens::Tokens;
+use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
 use crate::engine::{
     Engine, EngineError, EngineInfo, PeerInfo, PeerName, PublishError, Published, QueryError,
 };
@@ -32,6 +36,10 @@ use crate::rest::RelayCache;
 
 /// The shard of the tests.
 pub(super) const TOPIC: PubsubTopic = PubsubTopic::new(16, 3);
+
+/// Streams whose readers are soon too slow, with frequent comments.
+pub(super) const STREAMS: StreamOptions =
+    StreamOptions { buffer: 4, keep_alive: Duration::from_millis(50) };
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
@@ -133,6 +141,15 @@ impl Store for Breakable {
     }
 }
 
+/// What a request has besides its method and path.
+#[derive(Default)]
+pub(super) struct Sent<'a> {
+    pub(super) token: Option<&'a str>,
+    /// `Last-Event-ID`.
+    pub(super) last: Option<&'a str>,
+    pub(super) body: Option<Value>,
+}
+
 /// A chat with its own folder, archive and engine.
 pub(super) struct Rig {
     pub(super) chat: Arc<ChatExtension>,
@@ -148,7 +165,14 @@ pub(super) struct Rig {
 impl Rig {
     /// Starts in a fresh folder, without peers: only what the test does changes anything.
     pub(super) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().expect("a folder"), Connectivity::default()).await
+        Self::start_with(|_| ()).await
+    }
+
+    /// Starts on a database to which something was done before.
+    pub(super) async fn start_with(seed: impl FnOnce(&mut KvStore)) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        seed(&mut KvStore::open(dir.path().join("chat")).expect("a database"));
+        Self::start_in(dir, Connectivity::default()).await
     }
 
     /// Starts in a fresh folder, with a relay peer that takes everything.
@@ -173,11 +197,12 @@ impl Rig {
         let text = token.reveal().to_string();
         // No record leaves by itself while a test runs.
         let core = Config { registration_delay: YEAR, ..Config::new(TOPIC) };
-        let options = ChatOptions { core, queue_capacity: 16 };
+        let options = ChatOptions { core, queue_capacity: 16, streams: STREAMS };
+        let tokens = Tokens::open(&token, dir.path().join("api-tokens.json")).expect("tokens");
         let broken = Arc::new(AtomicBool::new(false));
         let store = KvStore::open(dir.path().join("chat")).expect("a database");
         let database: Box<dyn Store> = Box::new(Breakable { store, broken: Arc::clone(&broken) });
-        let chat = ChatExtension::start_on(context, options, token, || Ok(database))
+        let chat = ChatExtension::start_on(context, options, tokens, || Ok(database))
             .await
             .expect("a chat");
         Self { router: chat.routes(), chat, token: text, engine, broken, dir, _peers: peers }
@@ -227,6 +252,58 @@ impl Rig {
         request(&self.router, Method::GET, path, authorization, None).await
     }
 
+    /// What the API serves.
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// A file in its folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A fresh token with these scopes.
+    pub(super) async fn token_for(&self, scopes: &[&str]) -> String {
+        let (status, made) = self.post("/tokens", json!({ "name": "t", "scopes": scopes })).await;
+        assert_eq!(status, StatusCode::CREATED);
+        made["token"].as_str().expect("a secret").to_owned()
+    }
+
+    /// A request to a full path, and the answer as it comes.
+    pub(super) async fn send(&self, method: Method, path: &str, sent: Sent<'_>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = sent.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(last) = sent.last {
+            request = request.header("last-event-id", last);
+        }
+        if sent.body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = sent.body.map(|body| body.to_string()).unwrap_or_default();
+        let request = request.body(Body::from(body)).expect("a request");
+        self.router.clone().oneshot(request).await.expect("an answer")
+    }
+
+    /// A request to a full path: its status, and its error's code. The body of an answer that is no
+    /// error is not read, which may have no end.
+    pub(super) async fn probe(
+        &self,
+        method: Method,
+        path: &str,
+        sent: Sent<'_>,
+    ) -> (StatusCode, String) {
+        let response = self.send(method, path, sent).await;
+        let status = response.status();
+        if status.is_success() {
+            return (status, String::new());
+        }
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let body: Value = serde_json::from_slice(&bytes).expect("an error is JSON");
+        (status, body["code"].as_str().expect("a code").to_owned())
+    }
+
     /// An account and a group of it, by its id.
     pub(super) async fn group(&self) -> String {
         let (status, _) = self.post("/accounts", json!({})).await;
@@ -260,7 +337,8 @@ pub(super) fn foreign_message(timestamp: i64, payload: &[u8]) -> WakuMessage {
     WakuMessage::new(topic, payload.to_vec(), timestamp)
 }
 
-/// One request to `/chat/v1{path}`; an empty body is JSON's null.
+/// One request to `/chat/v1{path}`; an empty body is JSON's null. The answer must be one that the
+/// document has.
 pub(super) async fn request(
     router: &Router,
     method: Method,
@@ -268,7 +346,7 @@ pub(super) async fn request(
     authorization: Option<&str>,
     body: Option<&str>,
 ) -> (StatusCode, HeaderMap, Value) {
-    let mut request = Request::builder().method(method).uri(format!("/chat/v1{path}"));
+    let mut request = Request::builder().method(method.clone()).uri(format!("/chat/v1{path}"));
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
@@ -284,5 +362,6 @@ pub(super) async fn request(
     } else {
         serde_json::from_slice(&bytes).expect("the body is JSON")
     };
+    document::check_answer(&method, path, parts.status, &body);
     (parts.status, parts.headers, body)
 }

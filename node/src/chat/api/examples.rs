@@ -1,0 +1,208 @@
+//! Examples for the OpenAPI document, made from the types that are answered: they cannot drift from
+//! the code, and a test holds the document's schemas against them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use waku_groupchat_core::api::views::{
+    AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationView,
+    InvitationView, MemberView, MessageView, SendState, TryView,
+};
+use waku_groupchat_core::api::{Event, EventRecord, RefusedReason};
+use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+use super::types::{
+    AcceptedMessage, CloseReason, CreatedAccount, CreatedGroup, CreatedToken, Events, Gaps, Groups,
+    Installations, Invitations, Inviting, LinkAccepted, LinkRequest, LinkRequested, Members,
+    Messages, NewAccount, NewInvitations, NewMessage, NewToken, Profile, StreamClosed, StreamReady,
+    TokenList, TokenView,
+};
+use crate::chat::access::Scope;
+
+const OWN: AccountId = AccountId::from_bytes([0xa1; 32]);
+const OTHER: AccountId = AccountId::from_bytes([0xb2; 32]);
+const OWN_INSTALLATION: InstallationId = InstallationId::from_bytes([0x1a; 32]);
+const OTHER_INSTALLATION: InstallationId = InstallationId::from_bytes([0x2b; 32]);
+const GROUP: GroupId = GroupId::from_bytes([0x0c; 16]);
+const AT: Timestamp = Timestamp::from_secs(1_763_860_953);
+const DAY: u64 = 20_415;
+
+/// An example a schema, by the schema's name.
+pub(super) fn by_schema() -> BTreeMap<&'static str, Value> {
+    let mut all = BTreeMap::new();
+    accounts(&mut all);
+    groups(&mut all);
+    messages(&mut all);
+    tokens(&mut all);
+    put(&mut all, "Events", &Events { next: 12, events: events().into_iter().take(2).collect() });
+    put(&mut all, "EventRecord", &message_event());
+    put(&mut all, "StreamReady", &StreamReady { after: 11 });
+    put(&mut all, "StreamClosed", &closed());
+    all
+}
+
+fn put(all: &mut BTreeMap<&'static str, Value>, name: &'static str, example: &impl Serialize) {
+    // A test sees that none is null.
+    all.insert(name, serde_json::to_value(example).unwrap_or_default());
+}
+
+fn accounts(all: &mut BTreeMap<&'static str, Value>) {
+    let phrase = ["abandon"; 23].join(" ") + " art";
+    let (account, installation) = (OWN, OWN_INSTALLATION);
+    let request = "wgclink1qqqsyqcyq5rqwzqf".to_owned();
+    put(all, "NewAccount", &NewAccount {});
+    put(all, "CreatedAccount", &CreatedAccount { account, installation, phrase, card: card() });
+    let registered_day = Some(DAY);
+    put(all, "AccountView", &AccountView { account, installation, card: card(), registered_day });
+    put(all, "LinkRequested", &LinkRequested { installation, request: request.clone() });
+    put(all, "LinkRequest", &LinkRequest { request });
+    put(all, "LinkAccepted", &LinkAccepted { installation: OTHER_INSTALLATION });
+    let first = InstallationView { installation, added_at: AT, added_by: None, this: true };
+    let second = InstallationView {
+        installation: OTHER_INSTALLATION,
+        added_by: Some(installation),
+        this: false,
+        ..first.clone()
+    };
+    put(all, "Installations", &Installations { installations: vec![first, second] });
+}
+
+fn card() -> String {
+    "wgc1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn".to_owned()
+}
+
+fn groups(all: &mut BTreeMap<&'static str, Value>) {
+    let (name, description) = ("Hut weekend".to_owned(), "Who brings what".to_owned());
+    let view = GroupView {
+        group: GROUP,
+        name: name.clone(),
+        description: description.clone(),
+        state: GroupState::Joined,
+        epoch: 3,
+        accounts: 2,
+        installations: 3,
+        creator: OWN_INSTALLATION,
+    };
+    put(all, "Profile", &Profile { name: name.clone(), description: description.clone() });
+    put(all, "CreatedGroup", &CreatedGroup { group: GROUP });
+    put(all, "GroupView", &view);
+    put(all, "Groups", &Groups { groups: vec![view] });
+    let own = MemberView { account: OWN, installations: vec![OWN_INSTALLATION] };
+    let other = MemberView { account: OTHER, installations: vec![OTHER_INSTALLATION] };
+    put(all, "Members", &Members { members: vec![own, other] });
+    put(all, "NewInvitations", &NewInvitations { cards: vec![card()] });
+    put(all, "Inviting", &Inviting { accounts: vec![OTHER] });
+    let waiting = InvitationView { group: GROUP, name, description, from: OTHER };
+    put(all, "Invitations", &Invitations { invitations: vec![waiting] });
+}
+
+fn messages(all: &mut BTreeMap<&'static str, Value>) {
+    let others = MessageView {
+        id: others_message(),
+        account: OTHER,
+        text: "Who is in?".to_owned(),
+        time: AT,
+        waku_hash: format!("0x{}", "5f".repeat(32)),
+        sending: None,
+    };
+    let own = MessageView {
+        id: own_message(),
+        account: OWN,
+        text: "Me!".to_owned(),
+        sending: Some(SendState::Published { peers: 4 }),
+        ..others.clone()
+    };
+    put(all, "NewMessage", &NewMessage { text: own.text.clone() });
+    put(all, "AcceptedMessage", &AcceptedMessage { id: own.id });
+    put(all, "MessageView", &own);
+    put(all, "Messages", &Messages { messages: vec![others, own], next: Some(2) });
+    put(all, "Gaps", &Gaps { gaps: vec![gap()] });
+}
+
+fn tokens(all: &mut BTreeMap<&'static str, Value>) {
+    let expires = Some(Timestamp::from_secs(1_766_452_953));
+    let (name, scopes) = ("lunch bot".to_owned(), vec![Scope::Read, Scope::Send]);
+    put(all, "NewToken", &NewToken { name: name.clone(), scopes: scopes.clone(), expires });
+    let id = "9f86d081884c7d65".to_owned();
+    let about = TokenView { id, name, scopes, created: Some(AT), expires };
+    put(all, "CreatedToken", &CreatedToken { token: "d4".repeat(32), about: about.clone() });
+    let first = TokenView {
+        id: "first".to_owned(),
+        name: "the node's token file".to_owned(),
+        scopes: vec![Scope::Admin],
+        created: None,
+        expires: None,
+    };
+    put(all, "TokenList", &TokenList { tokens: vec![first, about] });
+}
+
+fn own_message() -> MessageId {
+    MessageId { group: GROUP, installation: OWN_INSTALLATION, number: 4 }
+}
+
+fn others_message() -> MessageId {
+    MessageId { group: GROUP, installation: OTHER_INSTALLATION, number: 7 }
+}
+
+fn gap() -> GapView {
+    GapView {
+        group: GROUP,
+        account: OTHER,
+        installation: OTHER_INSTALLATION,
+        number: 6,
+        evidence: Evidence::Proven { by_number: 7 },
+        first_noticed: AT,
+        state: GapState::Fetching,
+        tried: vec![TryView {
+            source: "own archive".to_owned(),
+            outcome: "0 messages".to_owned(),
+            times: 2,
+            at: AT,
+        }],
+    }
+}
+
+fn message_event() -> EventRecord {
+    let event = Event::Message { id: others_message(), account: OTHER };
+    EventRecord { cursor: 12, at: AT, event }
+}
+
+fn closed() -> StreamClosed {
+    StreamClosed {
+        reason: CloseReason::TooSlow,
+        detail: "more events wait than a reader may be behind".to_owned(),
+        after: 12,
+    }
+}
+
+/// An event of each type.
+pub(in crate::chat) fn events() -> Vec<EventRecord> {
+    let profile = ("Hut weekend".to_owned(), "Who brings what".to_owned());
+    let events = [
+        Event::Registered { account: OWN, day: DAY },
+        Event::Message { id: others_message(), account: OTHER },
+        Event::InstallationLinked { account: OWN, installation: OTHER_INSTALLATION },
+        Event::Invited { group: GROUP, account: OTHER, installations: 1 },
+        Event::InvitationFailed { group: GROUP, account: OTHER, reason: "is full".to_owned() },
+        Event::Invitation { group: GROUP, name: profile.0.clone(), from: OTHER },
+        Event::Joined { group: GROUP },
+        Event::MembersAdded { group: GROUP, accounts: vec![OTHER] },
+        Event::ProfileChanged { group: GROUP, name: profile.0, description: profile.1 },
+        Event::MessageState { id: own_message(), state: SendState::Acknowledged },
+        Event::Gap { gap: gap() },
+        Event::Refused { group: Some(GROUP), installation: None, reason: RefusedReason::Mls },
+    ];
+    let record = |(n, event)| EventRecord { cursor: n, at: AT, event };
+    (11..).zip(events).map(record).collect()
+}
+
+/// A stream as it is on the wire: how it begins, an event, a comment that keeps it open, its end.
+pub(super) fn stream() -> String {
+    let (ready, closed) = (json!(StreamReady { after: 11 }), json!(closed()));
+    let event = json!(message_event());
+    format!(
+        "id: 11\nevent: ready\nretry: 1000\ndata: {ready}\n\nid: 12\ndata: {event}\n\n:\n\n\
+         id: 12\nevent: closed\ndata: {closed}\n\n"
+    )
+}

@@ -1,0 +1,141 @@
+//! Events, as `/events` answers them and as `/events/stream` sends them.
+
+use utoipa::ToSchema;
+
+use super::views::{GapView, SendState};
+use super::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// An event with its place in the order.
+#[derive(ToSchema)]
+pub(in crate::chat) struct EventRecord {
+    /// Its place: ascending by one, kept over restarts.
+    #[schema(minimum = 1)]
+    cursor: u64,
+    /// When this node noticed it.
+    at: Timestamp,
+    #[serde(flatten)]
+    event: Event,
+}
+
+/// Something that happened; `type` says what. Others may be added: skip those you do not know.
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(in crate::chat) enum Event {
+    /// An installation is now live in the own account.
+    InstallationLinked {
+        /// The account.
+        account: AccountId,
+        /// The new one.
+        installation: InstallationId,
+    },
+    /// A part of the own registration record left.
+    Registered {
+        /// The account.
+        account: AccountId,
+        /// The UTC day it is for, counted from 1970-01-01.
+        day: u64,
+    },
+    /// A commit that adds the account left, and its envelope will.
+    Invited {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        account: AccountId,
+        /// How many of its installations.
+        installations: usize,
+    },
+    /// An account could not be added; nothing more is tried for it.
+    InvitationFailed {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        account: AccountId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// An invitation came; it can be accepted or declined.
+    Invitation {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+        /// Who invited.
+        from: AccountId,
+    },
+    /// This installation is in the group now.
+    Joined {
+        /// The group.
+        group: GroupId,
+    },
+    /// Accounts are in the group now.
+    MembersAdded {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        accounts: Vec<AccountId>,
+    },
+    /// Name or description changed.
+    ProfileChanged {
+        /// The group.
+        group: GroupId,
+        /// The name now.
+        name: String,
+        /// The description now.
+        description: String,
+    },
+    /// A message can be read, for the first time here.
+    Message {
+        /// Its name.
+        id: MessageId,
+        /// The sender's account.
+        account: AccountId,
+    },
+    /// An own message got further.
+    MessageState {
+        /// Its name.
+        id: MessageId,
+        /// How far.
+        state: SendState,
+    },
+    /// A gap was reported, or changed its state.
+    Gap {
+        /// All about it.
+        gap: GapView,
+    },
+    /// Something that reached one of our topics was refused. Told at most once a minute for each
+    /// group and reason.
+    Refused {
+        /// The group, where it is known.
+        #[schema(required)]
+        group: Option<GroupId>,
+        /// Who sent it, where that is proven.
+        #[schema(required)]
+        installation: Option<InstallationId>,
+        /// Why.
+        reason: RefusedReason,
+    },
+}
+
+/// Why an inbound message was refused.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum RefusedReason {
+    /// On one of our topics, but its seal does not open.
+    Seal,
+    /// Opened, but what is inside does not parse.
+    Malformed,
+    /// MLS refused it.
+    Mls,
+    /// The core's signature or its fields do not fit the MLS sender.
+    Core,
+    /// Another core with this number is held already: evidence against the sender.
+    NumberReused,
+    /// A commit by somebody who may not commit.
+    NotAllowed,
+    /// A member whose account log does not prove its installation.
+    Unproven,
+    /// The Waku timestamp and the precise time inside are too far apart.
+    Time,
+    /// A record, a link step or an invitation that fails its checks.
+    Invalid,
+}

@@ -1,0 +1,196 @@
+//! What queries answer.
+
+use utoipa::ToSchema;
+
+use super::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+/// The own account.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct AccountView {
+    /// The account.
+    account: AccountId,
+    /// This installation.
+    installation: InstallationId,
+    /// The contact card: who has it can invite the account.
+    card: String,
+    /// The UTC day, counted from 1970-01-01, of the newest own registration record that was taken
+    /// by the network. Without one, others cannot invite the account.
+    #[schema(required)]
+    registered_day: Option<u64>,
+}
+
+/// One live installation of the own account.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct InstallationView {
+    /// The installation.
+    installation: InstallationId,
+    /// When it was added, by the adder's clock.
+    added_at: Timestamp,
+    /// Who added it; null, the account's root, for the first.
+    #[schema(required)]
+    added_by: Option<InstallationId>,
+    /// Whether it is the one that answers.
+    this: bool,
+}
+
+/// Where this installation stands in a group.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum GroupState {
+    /// Invited, not yet accepted.
+    Invited,
+    /// In it.
+    Joined,
+}
+
+/// A group.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct GroupView {
+    /// The group.
+    group: GroupId,
+    /// Its name.
+    name: String,
+    /// Its description.
+    description: String,
+    /// Where this installation stands.
+    state: GroupState,
+    /// MLS epoch.
+    epoch: u64,
+    /// Number of accounts.
+    accounts: usize,
+    /// Number of installations.
+    installations: usize,
+    /// The installation that created it.
+    creator: InstallationId,
+}
+
+/// An account in a group.
+#[derive(ToSchema)]
+pub(in crate::chat) struct MemberView {
+    /// The account.
+    account: AccountId,
+    /// Its installations in the group.
+    installations: Vec<InstallationId>,
+}
+
+/// How far an own message got. "Sent" is never said of what nobody took.
+#[derive(ToSchema)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub(in crate::chat) enum SendState {
+    /// On disk, not yet taken by any relay peer.
+    Queued,
+    /// Taken by relay peers.
+    Published {
+        /// How many.
+        peers: usize,
+    },
+    /// Seen in a Store.
+    Stored,
+    /// A member of another account said that it holds it.
+    Acknowledged,
+}
+
+/// A message.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct MessageView {
+    /// Its name.
+    id: MessageId,
+    /// The sender's account.
+    account: AccountId,
+    /// The text.
+    text: String,
+    /// The sender's time for it: after that of everything it had read in the group.
+    time: Timestamp,
+    /// The Waku hash of the publish that brought it, of the first one for an own message.
+    #[schema(pattern = "^0x[0-9a-f]{64}$")]
+    waku_hash: String,
+    /// How far it got, for an own one.
+    #[schema(required = false, nullable = false)]
+    sending: Option<SendState>,
+}
+
+/// How a gap is known.
+#[derive(ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(in crate::chat) enum Evidence {
+    /// The sender's own later message shows it.
+    Proven {
+        /// The number of that message.
+        #[schema(rename = "byNumber")]
+        by_number: u64,
+    },
+    /// Another member says that it holds it.
+    Claimed {
+        /// That member's installation.
+        by: InstallationId,
+    },
+}
+
+/// Where a gap stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum GapState {
+    /// Reported; nobody was asked yet.
+    Missing,
+    /// Archives are being asked, or will be asked again.
+    Fetching,
+    /// It came.
+    Recovered,
+    /// Archives answered and do not have it. It may still come.
+    Unavailable,
+    /// The sender's own words contradict the claim.
+    Withdrawn,
+}
+
+/// A message known to exist, and not here when its grace ended.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct GapView {
+    /// The group.
+    group: GroupId,
+    /// The sender's account.
+    account: AccountId,
+    /// The sender.
+    installation: InstallationId,
+    /// The sender's number for it.
+    #[schema(minimum = 1)]
+    number: u64,
+    /// How it is known.
+    evidence: Evidence,
+    /// When it was first noticed.
+    first_noticed: Timestamp,
+    /// Where it stands.
+    state: GapState,
+    /// What was tried, in order; repeats of one outcome are counted.
+    tried: Vec<TryView>,
+}
+
+/// One thing that was tried for a gap.
+#[derive(ToSchema)]
+pub(in crate::chat) struct TryView {
+    /// Who was asked.
+    source: String,
+    /// How that went, for people.
+    outcome: String,
+    /// How many times in a row.
+    times: u32,
+    /// The last time.
+    at: Timestamp,
+}
+
+/// An invitation that waits for an answer.
+#[derive(ToSchema)]
+pub(in crate::chat) struct InvitationView {
+    /// The group.
+    group: GroupId,
+    /// Its name.
+    name: String,
+    /// Its description.
+    description: String,
+    /// Who invited.
+    from: AccountId,
+}
