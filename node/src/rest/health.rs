@@ -5,6 +5,7 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use waku_groupchat_waku::{relay, store};
 
 use super::state::State;
@@ -15,16 +16,38 @@ const NOT_READY: &str = "NOT_READY";
 const NOT_MOUNTED: &str = "NOT_MOUNTED";
 
 /// nwaku's `HealthReport`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
+    /// `READY` or `NOT_READY`.
     node_health: &'static str,
     /// One object a protocol: `{"Relay": "READY"}`, with `desc` where it is not ready.
+    #[schema(value_type = Vec<BTreeMap<String, String>>)]
     protocols_health: Vec<Map<String, Value>>,
 }
 
-/// `GET /health`. 503 if the engine has ended or an extension is not ready; a node without peers
+/// Say whether the node does what it is for
+///
+/// 503 if the engine has ended or an extension is not ready; a node without peers
 /// is ready, its protocols are not.
+#[utoipa::path(
+    get, path = "/health", tag = "node", operation_id = "health",
+    responses(
+        (status = 200, description = "It does", body = Health, example = json!({
+            "nodeHealth": "READY",
+            "protocolsHealth": [
+                { "Relay": "READY" },
+                { "Store": "READY" },
+                { "Store Client": "NOT_READY", "desc": "No Store service peer available yet" },
+                { "GroupChat": "READY" },
+            ],
+        })),
+        (status = 503, description = "It does not", body = Health, example = json!({
+            "nodeHealth": "NOT_READY",
+            "protocolsHealth": [{ "GroupChat": "NOT_READY", "desc": "stopped" }],
+        })),
+    ),
+)]
 pub(super) async fn get(Shared(state): Shared<State>) -> (StatusCode, Json<Health>) {
     let peers = state.engine.peers().await;
     let mut ready = peers.is_ok();

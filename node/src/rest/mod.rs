@@ -7,6 +7,7 @@
 //! | `/relay/v1/subscriptions`, `/relay/v1/auto/subscriptions` | `relay_subscriptions.rs` |
 //! | `/relay/v1/messages/{pubsubTopic}`, `/relay/v1/auto/messages` | `relay_messages.rs` |
 //! | `/store/v3/messages` | `store.rs` |
+//! | `/openapi.json` | `openapi.rs` |
 //! | `/metrics`, on the metrics server | `metrics.rs` |
 //!
 //! Shapes and texts are nwaku's (v0.37): JSON for what is asked for, plain text for `OK` and for
@@ -23,6 +24,7 @@ mod health;
 mod info;
 mod json;
 mod metrics;
+mod openapi;
 mod origin;
 mod relay_messages;
 mod relay_subscriptions;
@@ -33,11 +35,14 @@ mod store;
 mod tests;
 mod watch;
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::{Extension, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(crate) use cache::RelayCache;
 use error::RestError;
@@ -51,21 +56,13 @@ pub(crate) use state::{Parts, State};
 /// All routes of the node: its own and those of its extensions.
 pub(crate) fn router(state: State) -> Router {
     let options = state.options.clone();
-    let mut own = Router::new()
-        .route("/health", get(health::get))
-        .route("/info", get(info::info))
-        .route("/debug/v1/info", get(info::info))
-        .route("/version", get(info::version))
-        .route("/debug/v1/version", get(info::version))
-        .route("/store/v3/messages", get(store::messages));
-    if options.relay.enabled {
-        own = own.merge(relay());
-    }
+    let (own, document) = documented(options.relay.enabled);
     let extensions: Vec<Router> = state.extensions.iter().map(|e| e.routes()).collect();
     let watched = state.metrics.clone();
     let mut router = own
         .layer(DefaultBodyLimit::max(json::body_limit(options.relay.max_msg_size.bytes())))
         .layer(from_fn(watch::deadline))
+        .layer(Extension(document))
         .with_state(state);
     for routes in extensions {
         router = router.merge(routes);
@@ -75,22 +72,29 @@ pub(crate) fn router(state: State) -> Router {
         .layer(from_fn_with_state(watched, watch::count))
 }
 
-fn relay() -> Router<State> {
-    Router::new()
-        .route(
-            "/relay/v1/subscriptions",
-            post(relay_subscriptions::subscribe).delete(relay_subscriptions::unsubscribe),
-        )
-        .route(
-            "/relay/v1/auto/subscriptions",
-            post(relay_subscriptions::subscribe_auto).delete(relay_subscriptions::unsubscribe_auto),
-        )
-        .route(
-            "/relay/v1/messages/{topic}",
-            get(relay_messages::read).post(relay_messages::publish),
-        )
-        .route("/relay/v1/auto/messages/{topic}", get(relay_messages::read_auto))
-        .route("/relay/v1/auto/messages", post(relay_messages::publish_auto))
+/// The own routes, and the document of them.
+fn documented(relay: bool) -> (Router<State>, Arc<str>) {
+    let mut own = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(health::get))
+        .routes(routes!(info::info))
+        .routes(openapi::also_at("/debug/v1/info", routes!(info::info)))
+        .routes(routes!(info::version))
+        .routes(openapi::also_at("/debug/v1/version", routes!(info::version)))
+        .routes(routes!(store::messages))
+        .routes(routes!(openapi::document));
+    if relay {
+        own = own
+            .routes(routes!(relay_subscriptions::subscribe, relay_subscriptions::unsubscribe))
+            .routes(routes!(
+                relay_subscriptions::subscribe_auto,
+                relay_subscriptions::unsubscribe_auto
+            ))
+            .routes(routes!(relay_messages::read, relay_messages::publish))
+            .routes(routes!(relay_messages::read_auto))
+            .routes(routes!(relay_messages::publish_auto));
+    }
+    let (own, document) = own.split_for_parts();
+    (own, openapi::render(&document))
 }
 
 async fn unknown(uri: Uri) -> RestError {

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::{Path, State as Shared};
 use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::ToSchema;
 use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 
 use super::error::RestError;
@@ -14,39 +15,64 @@ use crate::chat::PUBLISH_LOG_TARGET;
 use crate::node::now_ns;
 
 /// nwaku's `RelayWakuMessage`, as it is given. Fields that are not known are skipped.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewMessage {
+    /// Base64, with padding or without; not empty.
     payload: String,
+    /// Must be there, whatever the path says.
     #[serde(default)]
     content_topic: Option<String>,
+    /// 0 if left out.
     #[serde(default)]
     version: Option<u32>,
+    /// Nanoseconds since 1970-01-01T00:00:00Z; now if left out or zero.
     #[serde(default)]
     timestamp: Option<i64>,
+    /// Base64, at most 64 bytes.
     #[serde(default)]
     meta: Option<String>,
+    /// Whether no Store is to keep it.
     #[serde(default)]
     ephemeral: Option<bool>,
+    /// Base64.
     #[serde(default)]
     proof: Option<String>,
 }
 
 /// nwaku's `RelayWakuMessage`, as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReadMessage {
+    /// Base64.
     payload: String,
     content_topic: String,
     version: u32,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
     timestamp: i64,
+    /// Base64; left out where it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     meta: String,
     ephemeral: bool,
+    /// Base64.
     proof: String,
 }
 
-/// `GET /relay/v1/messages/{pubsubTopic}`: what came since the last time, oldest first.
+/// Read the messages of a pubsub topic
+///
+/// Those that came since the last time, at most `rest-relay-cache-capacity`; reading takes them.
+#[utoipa::path(
+    get, path = "/relay/v1/messages/{topic}", tag = "relay", operation_id = "readMessages",
+    params(("topic" = String, Path, description = "The pubsub topic, URL-encoded")),
+    responses(
+        (status = 200, description = "Oldest first", body = Vec<ReadMessage>, example = json!([{
+            "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
+            "timestamp": 1763860953000000000_i64, "ephemeral": false, "proof": "",
+        }])),
+        (status = 400, description = "The topic does not parse", body = String),
+        (status = 404, description = "Not subscribed to", body = String),
+    ),
+)]
 pub(super) async fn read(
     Shared(state): Shared<State>,
     Path(topic): Path<String>,
@@ -56,7 +82,19 @@ pub(super) async fn read(
     Ok(Answer(ring.iter().map(|message| message.as_ref().into()).collect()))
 }
 
-/// `GET /relay/v1/auto/messages/{contentTopic}`.
+/// Read the messages of a content topic
+#[utoipa::path(
+    get, path = "/relay/v1/auto/messages/{topic}", tag = "relay", operation_id = "readMessagesAuto",
+    params(("topic" = String, Path, description = "The content topic, URL-encoded")),
+    responses(
+        (status = 200, description = "Oldest first", body = Vec<ReadMessage>, example = json!([{
+            "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
+            "timestamp": 1763860953000000000_i64, "ephemeral": false, "proof": "",
+        }])),
+        (status = 400, description = "The topic does not parse", body = String),
+        (status = 404, description = "Not subscribed to", body = String),
+    ),
+)]
 pub(super) async fn read_auto(
     Shared(state): Shared<State>,
     Path(topic): Path<String>,
@@ -66,7 +104,22 @@ pub(super) async fn read_auto(
     Ok(Answer(ring.iter().map(|message| message.as_ref().into()).collect()))
 }
 
-/// `POST /relay/v1/messages/{pubsubTopic}`.
+/// Publish on a pubsub topic
+#[utoipa::path(
+    post, path = "/relay/v1/messages/{topic}", tag = "relay", operation_id = "publish",
+    params(("topic" = String, Path, description = "The pubsub topic, URL-encoded")),
+    request_body(
+        content = NewMessage,
+        example = json!({ "payload": "aGVsbG8", "contentTopic": "/app/1/name/proto" }),
+    ),
+    responses(
+        (status = 200, description = "OK: handed to a peer at least", body = String),
+        (status = 400, description = "Not a message, too large, or not subscribed to", body = String),
+        (status = 429, description = "The peers' queues are full", body = String),
+        (status = 500, description = "The engine refuses it", body = String),
+        (status = 503, description = "No peers, or the engine has ended", body = String),
+    ),
+)]
 pub(super) async fn publish(
     Shared(state): Shared<State>,
     Path(topic): Path<String>,
@@ -76,7 +129,21 @@ pub(super) async fn publish(
     send(&state, topic, message.try_into()?).await
 }
 
-/// `POST /relay/v1/auto/messages`: on the shard of the message's content topic.
+/// Publish on the shard of the message's content topic
+#[utoipa::path(
+    post, path = "/relay/v1/auto/messages", tag = "relay", operation_id = "publishAuto",
+    request_body(
+        content = NewMessage,
+        example = json!({ "payload": "aGVsbG8", "contentTopic": "/app/1/name/proto" }),
+    ),
+    responses(
+        (status = 200, description = "OK: handed to a peer at least", body = String),
+        (status = 400, description = "Not a message, too large, or not subscribed to", body = String),
+        (status = 429, description = "The peers' queues are full", body = String),
+        (status = 500, description = "The engine refuses it", body = String),
+        (status = 503, description = "No peers, or the engine has ended", body = String),
+    ),
+)]
 pub(super) async fn publish_auto(
     Shared(state): Shared<State>,
     Json(message): Json<NewMessage>,

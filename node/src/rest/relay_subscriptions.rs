@@ -7,7 +7,19 @@ use super::error::RestError;
 use super::json::Json;
 use super::state::State;
 
-/// `POST /relay/v1/subscriptions`: joins pubsub topics and keeps their messages for reading.
+/// Subscribe to pubsub topics
+///
+/// Joins them, and keeps their messages for reading.
+#[utoipa::path(
+    post, path = "/relay/v1/subscriptions", tag = "relay", operation_id = "subscribe",
+    request_body(content = Vec<String>, example = json!(["/waku/2/rs/66/3"])),
+    responses(
+        (status = 200, description = "OK", body = String),
+        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
+        (status = 429, description = "Too many topics", body = String),
+        (status = 503, description = "The engine has ended", body = String),
+    ),
+)]
 pub(super) async fn subscribe(
     Shared(state): Shared<State>,
     Json(topics): Json<Vec<String>>,
@@ -18,8 +30,20 @@ pub(super) async fn subscribe(
     Ok("OK")
 }
 
-/// `DELETE /relay/v1/subscriptions`: forgets their messages, and leaves those that nothing else in
+/// Unsubscribe from pubsub topics
+///
+/// Forgets their messages, and leaves those that nothing else in
 /// the node needs. Topics that are not subscribed to are no error.
+#[utoipa::path(
+    delete, path = "/relay/v1/subscriptions", tag = "relay", operation_id = "unsubscribe",
+    request_body(content = Vec<String>, example = json!(["/waku/2/rs/66/3"])),
+    responses(
+        (status = 200, description = "OK", body = String),
+        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
+        (status = 429, description = "Too many topics", body = String),
+        (status = 503, description = "The engine has ended", body = String),
+    ),
+)]
 pub(super) async fn unsubscribe(
     Shared(state): Shared<State>,
     Json(topics): Json<Vec<String>>,
@@ -30,8 +54,19 @@ pub(super) async fn unsubscribe(
     Ok("OK")
 }
 
-/// `POST /relay/v1/auto/subscriptions`: joins the shards of content topics and keeps the messages
-/// of these topics for reading.
+/// Subscribe to content topics
+///
+/// Joins their shards, and keeps the messages of these topics for reading.
+#[utoipa::path(
+    post, path = "/relay/v1/auto/subscriptions", tag = "relay", operation_id = "subscribeAuto",
+    request_body(content = Vec<String>, example = json!(["/app/1/name/proto"])),
+    responses(
+        (status = 200, description = "OK", body = String),
+        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
+        (status = 429, description = "Too many topics", body = String),
+        (status = 503, description = "The engine has ended", body = String),
+    ),
+)]
 pub(super) async fn subscribe_auto(
     Shared(state): Shared<State>,
     Json(topics): Json<Vec<String>>,
@@ -43,7 +78,17 @@ pub(super) async fn subscribe_auto(
     Ok("OK")
 }
 
-/// `DELETE /relay/v1/auto/subscriptions`.
+/// Unsubscribe from content topics
+#[utoipa::path(
+    delete, path = "/relay/v1/auto/subscriptions", tag = "relay", operation_id = "unsubscribeAuto",
+    request_body(content = Vec<String>, example = json!(["/app/1/name/proto"])),
+    responses(
+        (status = 200, description = "OK", body = String),
+        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
+        (status = 429, description = "Too many topics", body = String),
+        (status = 503, description = "The engine has ended", body = String),
+    ),
+)]
 pub(super) async fn unsubscribe_auto(
     Shared(state): Shared<State>,
     Json(topics): Json<Vec<String>>,

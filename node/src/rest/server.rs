@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{Instrument, error, info_span};
 
@@ -25,6 +26,9 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// How long requests that are under way when the server ends may still take.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long a peer may take nothing of what is written to it, a stream of events above all.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the answers to those that took longer may take to leave.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -44,9 +48,18 @@ pub(crate) struct Server {
 impl Server {
     /// Serves from now on. `name` is for the log.
     pub(crate) fn start(name: &'static str, listener: TcpListener, router: Router) -> Self {
+        Self::start_with(name, listener, router, PATIENCE)
+    }
+
+    fn start_with(
+        name: &'static str,
+        listener: TcpListener,
+        router: Router,
+        patience: Duration,
+    ) -> Self {
         let [stop, refuse, cut] = std::array::from_fn(|_| CancellationToken::new());
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let listener = Bounded { listener, places, cut: cut.clone() };
+        let listener = Bounded { listener, places, cut: cut.clone(), patience };
         let router = router.layer(from_fn_with_state(refuse.clone(), until_refused));
         let stopped = stop.clone().cancelled_owned();
         let serve = async move {
@@ -101,6 +114,7 @@ struct Bounded {
     listener: TcpListener,
     places: Arc<Semaphore>,
     cut: CancellationToken,
+    patience: Duration,
 }
 
 impl Listener for Bounded {
@@ -112,7 +126,8 @@ impl Listener for Bounded {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
         let cut = Box::pin(self.cut.clone().cancelled_owned());
-        (Held { stream, cut, _place: place }, address)
+        let patience = self.patience;
+        (Held { stream, cut, patience, stalled: None, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -121,10 +136,14 @@ impl Listener for Bounded {
 }
 
 /// A connection in its place. Once it is cut, what would wait for the peer fails instead: a peer
-/// that has sent half a request, or does not read, keeps the server no longer.
+/// that has sent half a request, or does not read, keeps the server no longer. One that does not
+/// read for long loses its place before.
 struct Held {
     stream: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    patience: Duration,
+    /// Runs while something that is written waits for the peer.
+    stalled: Option<Pin<Box<Sleep>>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -144,6 +163,24 @@ impl Held {
     }
 }
 
+impl Held {
+    /// What `poll` says, unless it has waited for the peer for too long.
+    fn unless_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let polled = self.unless_cut(cx, poll);
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 impl AsyncRead for Held {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -160,7 +197,7 @@ impl AsyncWrite for Held {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.unless_cut(cx, |stream, cx| stream.poll_write(cx, buf))
+        self.unless_stalled(cx, |stream, cx| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -168,7 +205,7 @@ impl AsyncWrite for Held {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.unless_cut(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
+        self.unless_stalled(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -181,5 +218,43 @@ impl AsyncWrite for Held {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.unless_cut(cx, |stream, cx| stream.poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use futures::StreamExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_loses_its_place() {
+        let (dropped, is_dropped) = oneshot::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(Some(dropped)));
+        let endless = get(move || async move {
+            let dropped = held.lock().expect("no panic").take();
+            let chunk = Bytes::from(vec![0; 1 << 16]);
+            Body::from_stream(futures::stream::repeat(chunk).map(move |chunk| {
+                let _ = &dropped;
+                Ok::<_, Infallible>(chunk)
+            }))
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let router = Router::new().route("/", endless);
+        let server = Server::start_with("test", listener, router, Duration::from_millis(100));
+        let mut peer = TcpStream::connect(address).await.expect("it listens");
+        peer.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+        // The body is dropped with the connection, while the peer still holds its end.
+        let ended = tokio::time::timeout(Duration::from_secs(20), is_dropped).await;
+        assert!(ended.expect("in time").is_err(), "dropped without a word");
+        server.shutdown().await;
+        drop(peer);
     }
 }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Query, State as Shared};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
+use utoipa::ToSchema;
 use waku_groupchat_metrics::NodeError;
 use waku_groupchat_storage::{Archive, ArchiveError, ArchiveQuery};
 use waku_groupchat_waku::store::{StoreEntry, StoreQueryRequest, StoreQueryResponse, status};
@@ -20,29 +21,38 @@ use crate::engine::PeerName;
 use crate::options::PeerAddress;
 
 /// nwaku's `StoreQueryResponse`; hashes are `0x` and hex.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StorePage)]
 pub(super) struct Page {
     request_id: String,
     status_code: u32,
     status_desc: String,
     messages: Vec<Entry>,
+    /// What to give as `cursor` for the next page; left out on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pagination_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoreEntry)]
 struct Entry {
     message_hash: String,
+    /// With `includeData`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<Message>,
+    /// With `includeData`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pubsub_topic: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoreMessage)]
 struct Message {
     payload: String,
     content_topic: String,
@@ -55,8 +65,45 @@ struct Message {
     proof: String,
 }
 
-/// `GET /store/v3/messages`. Without `peerAddr`: the own archive if the node serves the Store,
-/// else the first connected peer that does.
+/// Query a Store
+///
+/// Without `peerAddr`: the own archive if the node serves the Store, else the first connected peer
+/// that does. A page is in ascending order of time and hash. An empty parameter counts as absent.
+#[utoipa::path(
+    get, path = "/store/v3/messages", tag = "store", operation_id = "queryStore",
+    params(
+        ("peerAddr" = Option<String>, Query, description = "A peer's multiaddress"),
+        ("includeData" = Option<bool>, Query, description = "Whether to answer with messages, not hashes alone"),
+        ("pubsubTopic" = Option<String>, Query, description = "Only this pubsub topic"),
+        ("contentTopics" = Option<String>, Query, description = "Only these, joined by commas; takes a pubsub topic"),
+        ("startTime" = Option<i64>, Query, description = "From then on, nanoseconds"),
+        ("endTime" = Option<i64>, Query, description = "Up to then, exclusive, nanoseconds"),
+        ("hashes" = Option<String>, Query, description = "These messages, by `0x` and hex, joined by commas"),
+        ("cursor" = Option<String>, Query, description = "After this message, by its hash"),
+        ("pageSize" = Option<u64>, Query, description = "20 if left out, at most 100"),
+        ("ascending" = Option<bool>, Query, description = "Whether pages go forward in time; true if left out"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = Page, example = json!({
+            "requestId": "6f1d0c7be2a94b35e810", "statusCode": 200, "statusDesc": "OK",
+            "messages": [{
+                "messageHash": "0x7d1c2c7d6a37a7d1f0a5a5e3d0a7e3e1c7a1c8b9d4d2c9f5b6a4a3c2b1a09f8e",
+                "message": {
+                    "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
+                    "timestamp": 1763860953000000000_i64, "ephemeral": false,
+                },
+                "pubsubTopic": "/waku/2/rs/66/3",
+            }],
+        })),
+        (status = 400, description = "Not a query, or an unknown cursor", body = String),
+        (status = 412, description = "No Store peer", body = String),
+        (status = 429, description = "The peer has too much to do", body = String),
+        (status = 500, description = "The archive fails", body = String),
+        (status = 502, description = "The peer's answer is none", body = String),
+        (status = 503, description = "The peer cannot be reached, or the engine has ended", body = String),
+        (status = 504, description = "The peer does not answer in time", body = String),
+    ),
+)]
 pub(super) async fn messages(
     Shared(state): Shared<State>,
     Query(parameters): Query<Vec<(String, String)>>,

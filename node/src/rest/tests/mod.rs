@@ -1,11 +1,12 @@
 //! REST over HTTP against a node on a fake engine.
 
 mod bad_input;
+mod document;
 mod relay;
 mod rest;
 mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use waku_groupchat_metrics::Metrics;
@@ -14,6 +15,7 @@ use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
 use crate::node::{Node, Parts, now_ns};
 use crate::options::Options;
+use crate::testing::document::Document;
 use crate::testing::{FakeEngine, Http};
 
 /// The content topic of most tests. On one shard, everything is on shard 0.
@@ -22,6 +24,9 @@ const CONTENT: &str = "/app/1/name/proto";
 /// The pubsub topic that nodes are subscribed to, and as it stands in a path.
 const TOPIC: PubsubTopic = PubsubTopic::new(0, 0);
 const TOPIC_PATH: &str = "/relay/v1/messages/%2Fwaku%2F2%2Frs%2F0%2F0";
+
+/// What every answer is held against.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::parse(&super::documented(true).1));
 
 /// A node without chat on a fake engine, with its HTTP API.
 struct Rig {
@@ -53,7 +58,7 @@ impl Rig {
             data_dir: None,
         };
         let node = Node::start(&options, parts, Vec::new()).await.expect("it starts");
-        let http = Http::new(node.rest_address().expect("REST is on"));
+        let http = Http::new(node.rest_address().expect("REST is on")).documented(&DOCUMENT);
         Self { node, engine, archive, metrics, http }
     }
 
