@@ -8,8 +8,12 @@ use crate::options::table::{self, ENVIRONMENT_PREFIX, Spec};
 
 /// Variables with the prefix that are not options: the crash points of tests, and what the other
 /// commands read.
-const OTHERS: &[&str] =
-    &[crate::crash::VARIABLE, "WAKU_GROUPCHAT_NODE", "WAKU_GROUPCHAT_TOKEN_FILE"];
+const OTHERS: &[&str] = &[
+    crate::crash::VARIABLE,
+    "WAKU_GROUPCHAT_BINDINGS_ENGINE",
+    "WAKU_GROUPCHAT_NODE",
+    "WAKU_GROUPCHAT_TOKEN_FILE",
+];
 
 /// Picks the options out of an environment. What does not begin with the prefix is not looked at.
 pub(crate) fn read(
