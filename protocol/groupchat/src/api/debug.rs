@@ -168,10 +168,7 @@ mod tests {
                 InvitationView { group, name: text(), description: text(), from: account }
             ),
             format!("{:?}", Event::Invitation { group, name: text(), from: account }),
-            format!(
-                "{:?}",
-                Event::ProfileChanged { group, name: text(), description: text() }
-            ),
+            format!("{:?}", Event::ProfileChanged { group, name: text(), description: text() }),
         ];
         for shown in shown {
             assert!(!shown.contains(SECRET), "{shown}");

@@ -62,9 +62,11 @@ impl Agreed {
     pub(super) fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
         let profile =
             pb::Profile { name: self.name.clone(), description: self.description.clone() };
-        let parameters =
-            pb::Parameters { topic_period: self.period, creator: self.creator.as_bytes().to_vec(),
-            nonce: self.nonce.to_vec(), };
+        let parameters = pb::Parameters {
+            topic_period: self.period,
+            creator: self.creator.as_bytes().to_vec(),
+            nonce: self.nonce.to_vec(),
+        };
         vec![
             (PROFILE, profile.encode_to_vec()),
             (PARAMETERS, parameters.encode_to_vec()),

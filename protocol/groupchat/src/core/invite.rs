@@ -77,12 +77,8 @@ impl Inner {
                 .iter()
                 .find(|((_, a), i)| *a == card.account && i.card.card() == *card)
                 .and_then(|(_, i)| i.found.clone());
-            let intent = IntentRecord {
-                card: CardRecord::from(card),
-                due: tx.now,
-                asked: 0,
-                found: known,
-            };
+            let intent =
+                IntentRecord { card: CardRecord::from(card), due: tx.now, asked: 0, found: known };
             self.assemblers.retain(|(g, a, _), _| (*g, *a) != (id, card.account));
             write(tx.overlay, intent_key(id, card.account), &intent)?;
             self.intents.insert((id, card.account), intent);

@@ -60,8 +60,7 @@ impl Inner {
     }
 
     pub(super) fn next_outgoing(&self) -> Option<Timestamp> {
-        let waiting =
-            self.outgoing.next_waiting().filter(|_| self.in_flight.len() < IN_FLIGHT);
+        let waiting = self.outgoing.next_waiting().filter(|_| self.in_flight.len() < IN_FLIGHT);
         let published = self.outgoing.next_published().filter(|_| !self.confirming());
         waiting.into_iter().chain(published).min()
     }
@@ -115,8 +114,7 @@ impl Inner {
     /// had it under the old one or that one is out of the window: the same core in new MLS bytes.
     fn seal_under_tip(&mut self, tx: &Tx<'_>, record: &mut OutgoingRecord) -> Result<(), Fault> {
         let OutgoingKind::Message { id, state } = record.kind else { return Ok(()) };
-        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.live)
-        else {
+        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.live) else {
             return Ok(());
         };
         let unread = record.attempts == 0 || self.wire_of(&id.group, &state).is_none();
@@ -362,8 +360,9 @@ impl Inner {
     /// New peers: what waits for a retry need not wait longer.
     pub(super) fn hurry_outgoing(&mut self, tx: &Tx<'_>) {
         let now = tx.now;
-        self.outgoing
-            .reschedule(|record| if record.failures > 0 { record.due.min(now) } else { record.due });
+        self.outgoing.reschedule(|record| {
+            if record.failures > 0 { record.due.min(now) } else { record.due }
+        });
     }
 
     fn is_acknowledged(&self, record: &OutgoingRecord) -> bool {

@@ -89,9 +89,7 @@ impl Queue {
     /// Moves the dues of entries that the driver does not hold.
     pub(super) fn reschedule(&mut self, due: impl Fn(&OutgoingRecord) -> Timestamp) {
         let (mut waiting, mut published) = (BTreeSet::new(), BTreeSet::new());
-        for (set, fresh) in
-            [(&self.waiting, &mut waiting), (&self.published, &mut published)]
-        {
+        for (set, fresh) in [(&self.waiting, &mut waiting), (&self.published, &mut published)] {
             for &(_, sequence) in set {
                 if let Some(record) = self.entries.get_mut(&sequence) {
                     record.due = due(record);
@@ -105,8 +103,7 @@ impl Queue {
 }
 
 fn due(set: &BTreeSet<(Timestamp, u64)>, now: Timestamp) -> Vec<u64> {
-    let mut due: Vec<u64> =
-        set.range(..=(now, u64::MAX)).map(|&(_, sequence)| sequence).collect();
+    let mut due: Vec<u64> = set.range(..=(now, u64::MAX)).map(|&(_, sequence)| sequence).collect();
     due.sort_unstable();
     due
 }

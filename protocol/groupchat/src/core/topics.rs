@@ -211,9 +211,6 @@ impl Inner {
         now: Timestamp,
     ) -> Vec<ContentTopic> {
         let newest = period(now, self.config.registration_period) + 1;
-        (self.oldest_record(now)..=newest)
-            .rev()
-            .flat_map(|p| record_topics(secret, p))
-            .collect()
+        (self.oldest_record(now)..=newest).rev().flat_map(|p| record_topics(secret, p)).collect()
     }
 }

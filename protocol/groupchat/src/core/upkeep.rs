@@ -52,11 +52,8 @@ impl Inner {
         if std::mem::replace(&mut self.resumed, true) {
             return Ok(());
         }
-        let tips: Vec<_> = self
-            .groups
-            .iter()
-            .filter_map(|(id, group)| Some((*id, group.tip()?.since)))
-            .collect();
+        let tips: Vec<_> =
+            self.groups.iter().filter_map(|(id, group)| Some((*id, group.tip()?.since))).collect();
         for (id, since) in tips {
             self.replay(tx, id, since);
         }
