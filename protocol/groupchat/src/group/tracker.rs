@@ -106,7 +106,9 @@ pub(crate) struct Tracker {
 
 impl Tracker {
     pub(crate) fn new(joined: u64, baseline: u64) -> Self {
-        Self { joined, baseline, ..Self::default() }
+        // nothing is from before the creator of a group
+        let wanted_from = (joined == 0).then_some(1);
+        Self { joined, baseline, wanted_from, ..Self::default() }
     }
 
     /// Takes note of a core that is held now; `false` if it was held before.
@@ -303,19 +305,28 @@ mod tests {
 
     #[test]
     fn the_last_numbers_overflow_nothing() {
-        let mut t = Tracker::new(0, 0);
-        assert!(t.claim(u64::MAX, 0));
+        let mut t = Tracker::new(1, 0);
+        assert!(t.claim(u64::MAX, 1));
         assert_eq!(t.claimed(u64::MAX, 9), [u64::MAX]);
-        t.hold(place(u64::MAX, 0, 0));
+        t.hold(place(u64::MAX, 1, 1));
         assert_eq!(t.missing(9), [u64::MAX - 1]);
         assert_eq!((t.next_held(u64::MAX), t.claimed(u64::MAX, 9)), (None, vec![]));
-        t.hold(place(u64::MAX - 1, 0, 0));
-        t.hold(place(1, 0, 0));
+        t.hold(place(u64::MAX - 1, 1, 1));
+        t.hold(place(1, 1, 1));
         assert_eq!((t.missing(2), t.upto()), (vec![2, 3], 1));
         assert_eq!(t.previous_held(u64::MAX), Some(u64::MAX - 1));
-        let mut t = Tracker::new(0, u64::MAX);
-        assert!(!t.claim(u64::MAX, 0));
+        let mut t = Tracker::new(1, u64::MAX);
+        assert!(!t.claim(u64::MAX, 1));
         assert_eq!(t.upto(), 0);
+    }
+
+    #[test]
+    fn the_creator_misses_everything_that_is_claimed() {
+        let mut t = Tracker::new(0, 0);
+        assert!(t.claim(3, 2));
+        assert_eq!((t.claimed(3, 9), t.upto()), (vec![1, 2, 3], 0));
+        t.hold(place(2, 1, 1));
+        assert_eq!((t.missing(9), t.claimed(3, 9)), (vec![1], vec![3]));
     }
 
     proptest! {
