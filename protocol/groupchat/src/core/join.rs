@@ -278,7 +278,7 @@ impl Inner {
     }
 }
 
-fn parse_slot(plain: &[u8]) -> Option<pb::InvitationSlot> {
+pub(super) fn parse_slot(plain: &[u8]) -> Option<pb::InvitationSlot> {
     let (length, rest) = plain.split_first_chunk::<2>()?;
     let length = usize::from(u16::from_be_bytes(*length));
     if plain.len() != SLOT_PLAIN_BYTES || rest[length.min(rest.len())..].iter().any(|b| *b != 0) {

@@ -1,10 +1,15 @@
 //! Commits that are refused, each with its reason.
 
+use prost::Message as _;
+
 use super::hostile::{application, handshake};
 use super::*;
 use crate::core::commits::{Agreed, LOG_DIGEST, PROFILE, log_digest};
+use crate::mls::leaf::ExtensionList;
 use crate::proto::group as pb;
-use prost::Message as _;
+
+/// A change, and what it is.
+type Change<T> = (&'static str, fn(&mut T));
 
 /// A commit of Alice's that sets what all agree on to this.
 fn setting(world: &World, change: impl FnOnce(&mut Agreed)) -> WakuMessage {
@@ -30,7 +35,10 @@ fn only_the_creators_commits_count() {
     let mut world = World::three();
     let mut agreed = world.agreed();
     agreed.name = "Mine".to_owned();
-    for adds in [Vec::new(), { let (dave, _) = world.add(); vec![world.package(dave)] }] {
+    for adds in [Vec::new(), {
+        let (dave, _) = world.add();
+        vec![world.package(dave)]
+    }] {
         let commit = world.commit_of(CAROL, adds, Some(&agreed.extensions()));
         let message = world.seal(CAROL, &handshake(commit, Vec::new()));
         for to in [ALICE, BOB] {
@@ -47,7 +55,7 @@ fn only_the_creators_commits_count() {
 fn what_a_commit_may_not_change_stays() {
     let mut world = World::three();
     let bob = world.installation(BOB);
-    let changes: [(&str, fn(&mut Agreed)); 2] = [
+    let changes: [Change<Agreed>; 2] = [
         ("the log digest", |agreed| agreed.log_digest[0] ^= 1),
         ("the topic period", |agreed| agreed.period += 1),
     ];
@@ -72,7 +80,7 @@ fn log_entries_that_the_digest_does_not_name_are_refused() {
 #[test]
 fn what_all_agree_on_has_to_parse() {
     let mut world = World::three();
-    let spoilt: [(&str, fn(&mut Vec<(u16, Vec<u8>)>)); 5] = [
+    let spoilt: [Change<ExtensionList>; 5] = [
         ("no profile", |all| all.retain(|(kind, _)| *kind != PROFILE)),
         ("a profile of junk", |all| all[0].1 = vec![0xff; 9]),
         ("no digest", |all| all.retain(|(kind, _)| *kind != LOG_DIGEST)),

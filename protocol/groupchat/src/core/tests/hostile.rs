@@ -74,7 +74,12 @@ impl World {
     }
 
     /// Seals any content under a state that `who` has.
-    pub(super) fn seal_under(&self, state: &StateRecord, content: &[u8], at: Timestamp) -> WakuMessage {
+    pub(super) fn seal_under(
+        &self,
+        state: &StateRecord,
+        content: &[u8],
+        at: Timestamp,
+    ) -> WakuMessage {
         let period = period(at, Self::config().topic_period);
         let (key, topic) = (group_key(&state.wire.0, period), group_topic(&state.wire.0, period));
         self.seal_on(&key, topic, content, at)
@@ -163,7 +168,8 @@ impl World {
         let group = self.group;
         let inner = &mut self.peers[who].core.inner;
         let send = &mut inner.groups.get_mut(&group).expect("joined").send;
-        (send.number, send.previous, send.time) = (core.number, Some((hash, core.epoch)), core.time);
+        (send.number, send.previous, send.time) =
+            (core.number, Some((hash, core.epoch)), core.time);
         message
     }
 

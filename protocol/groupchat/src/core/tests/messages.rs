@@ -14,6 +14,9 @@ use crate::proto::group as pb;
 
 const HONEST: [usize; 2] = [ALICE, BOB];
 
+/// A change of a core, and what it is.
+type Spoilt = (&'static str, Box<dyn Fn(&mut MessageCore)>);
+
 #[test]
 fn junk_on_the_groups_topic_is_refused() {
     let mut world = World::three();
@@ -88,7 +91,7 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
     let (bobs, stranger) = (world.installation(BOB), InstallationKey::from_bytes(&[5; 32]));
     let tip = world.tip(CAROL).epoch;
     let zero = CoreHash::from_bytes([0; 32]);
-    let bad: Vec<(&str, Box<dyn Fn(&mut MessageCore)>)> = vec![
+    let bad: Vec<Spoilt> = vec![
         ("another's name", Box::new(move |c| c.installation = bobs)),
         ("a stranger's name", Box::new(move |c| c.installation = stranger.id())),
         ("another group", Box::new(|c| c.group = ELSEWHERE)),
@@ -97,9 +100,12 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
         ("a previous one of number 1", Box::new(move |c| c.previous = Some((zero, tip)))),
         ("an epoch to come", Box::new(|c| c.epoch += 1)),
         ("the last epoch", Box::new(|c| c.epoch = u64::MAX)),
-        ("epochs that descend", Box::new(move |c| {
-            (c.number, c.previous) = (2, Some((zero, tip + 1)));
-        })),
+        (
+            "epochs that descend",
+            Box::new(move |c| {
+                (c.number, c.previous) = (2, Some((zero, tip + 1)));
+            }),
+        ),
         ("a long text", Box::new(|c| c.text = "x".repeat(TEXT_BYTES + 1))),
     ];
     for (what, spoil) in bad {

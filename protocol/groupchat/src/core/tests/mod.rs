@@ -6,9 +6,13 @@
 
 mod claims;
 mod commits;
+mod decoders;
 mod hostile;
+mod invitations;
 mod late;
 mod messages;
+mod records;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +22,9 @@ use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 use super::Core;
 use crate::api::views::{GapState, GapView, MessageView};
 use crate::api::{
-    Answer, Command, CommandError, CommandId, Config, Event, EventRecord, FetchRequest, FetchResult,
-    FetchSource, FetchTry, FetchWhat, Input, Output, PublishKind, PublishResult, RefusedReason,
+    Answer, Command, CommandError, CommandId, Config, Event, EventRecord, FetchRequest,
+    FetchResult, FetchSource, FetchTry, FetchWhat, Input, Output, PublishKind, PublishResult,
+    RefusedReason,
 };
 use crate::mls::CoreRng;
 use crate::store::MemoryStore;

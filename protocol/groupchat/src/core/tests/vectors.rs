@@ -1,0 +1,220 @@
+//! The vectors of `docs/spec/vectors/groups.json`: made here, compared with the committed file.
+//!
+//! After a change that is meant, `WGC_WRITE_VECTORS=1 cargo test -p waku-groupchat-core vectors`
+//! writes the file anew.
+
+use std::path::Path;
+use std::{env, fs};
+
+use data_encoding::HEXLOWER;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use super::hostile::{application, handshake};
+use crate::account::InstallationKey;
+use crate::core::commits::{Agreed, group_id, log_digest};
+use crate::core::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
+use crate::core::members::identity;
+use crate::core::topics::{group_key, group_topic, period};
+use crate::group::frontier::short;
+use crate::group::message::{MessageCore, SignedCore};
+use crate::kdf::{derive_key, derive_topic, hash, label};
+use crate::proto::group as pb;
+use crate::{AccountId, GroupId, Timestamp};
+
+const FILE: &str = "docs/spec/vectors/groups.json";
+const TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    HEXLOWER.encode(bytes.as_ref())
+}
+
+fn counting<const N: usize>(first: u8) -> [u8; N] {
+    std::array::from_fn(|i| first.wrapping_add(i as u8))
+}
+
+fn key() -> InstallationKey {
+    InstallationKey::from_bytes(&counting(0x20))
+}
+
+fn group() -> GroupId {
+    group_id(key().id(), &counting(0x10))
+}
+
+fn names() -> Value {
+    let (installation, account) = (key().id(), AccountId::from_bytes(counting(0x80)));
+    json!({
+        "creator": installation.to_string(),
+        "nonce": hex(counting::<16>(0x10)),
+        "group": group().to_string(),
+        "account": account.to_string(),
+        "credential_identity": hex(identity(account, installation)),
+        "frontier_name": format!("{:016x}", short(&installation)),
+    })
+}
+
+/// Topic and key of a state in a period.
+fn topics() -> Value {
+    let wire = counting::<32>(0);
+    let hour = std::time::Duration::from_secs(3600);
+    let row = |p: u64| {
+        json!({
+            "period": p,
+            "topic": group_topic(&wire, p).as_str(),
+            "key": hex(group_key(&wire, p).as_bytes()),
+        })
+    };
+    json!({
+        "wire": hex(wire),
+        "timestamp": TIME.as_nanos(),
+        "topic_period": hour.as_secs(),
+        "rows": [row(0), row(period(TIME, hour)), row(period(TIME, hour) + 1)],
+    })
+}
+
+fn extensions() -> Value {
+    let agreed = Agreed {
+        name: "Hütte".to_owned(),
+        description: "Who brings what".to_owned(),
+        period: 3600,
+        creator: key().id(),
+        nonce: counting(0x10),
+        log_digest: log_digest(&[]),
+    };
+    let row = |(kind, content): (u16, Vec<u8>)| json!({ "type": kind, "content": hex(content) });
+    json!(agreed.extensions().into_iter().map(row).collect::<Vec<_>>())
+}
+
+/// Digests of none, one and two entries; the order in which entries are attached does not enter.
+fn log_digests() -> Value {
+    let entries = [counting::<40>(0xa0).to_vec(), counting::<7>(0xb0).to_vec()];
+    let row = |entries: &[Vec<u8>]| {
+        json!({
+            "entries": entries.iter().map(hex).collect::<Vec<_>>(),
+            "hashes": entries
+                .iter()
+                .map(|entry| hex(hash(label::ATTACHED_ENTRY, &[entry])))
+                .collect::<Vec<_>>(),
+            "digest": hex(log_digest(entries)),
+        })
+    };
+    let reversed: Vec<_> = entries.iter().rev().cloned().collect();
+    assert_eq!(log_digest(&entries), log_digest(&reversed));
+    json!([row(&[]), row(&entries[..1]), row(&entries)])
+}
+
+/// Number 1, and number 2 of a later epoch.
+fn cores() -> Value {
+    let first = MessageCore {
+        group: group(),
+        installation: key().id(),
+        number: 1,
+        previous: None,
+        epoch: 1,
+        time: TIME,
+        text: "Grüezi 👋".to_owned(),
+    };
+    let signed = SignedCore::sign(&first, &key());
+    let second = MessageCore {
+        number: 2,
+        previous: Some((signed.hash(), 1)),
+        epoch: 3,
+        time: Timestamp::from_nanos(TIME.as_nanos() + 1),
+        text: "two".to_owned(),
+        ..first.clone()
+    };
+    let row = |core: &MessageCore| {
+        let signed = SignedCore::sign(core, &key());
+        json!({
+            "number": core.number,
+            "previous": core.previous.map(|(hash, _)| hash.to_string()),
+            "previous_epoch": core.previous.map(|(_, epoch)| epoch),
+            "epoch": core.epoch,
+            "time": core.time.as_nanos(),
+            "text": core.text,
+            "core": hex(signed.bytes()),
+            "hash": signed.hash().to_string(),
+            "signature": hex(signed.signature()),
+        })
+    };
+    json!({
+        "installation_seed": hex(key().to_bytes().as_slice()),
+        "group": group().to_string(),
+        "rows": [row(&first), row(&second)],
+    })
+}
+
+/// What is around a core, and around what MLS makes.
+fn messages() -> Value {
+    let frontier = pb::FrontierEntry {
+        installation: short(&key().id()),
+        upto: 5,
+        epoch: 2,
+        beyond: vec![pb::Held { number: 7, epoch: 3 }],
+    };
+    let plain = pb::Application {
+        core: b"core".to_vec(),
+        signature: counting::<64>(0).to_vec(),
+        frontier: vec![frontier.clone()],
+    };
+    json!({
+        "frontier_entry": hex(frontier.encode_to_vec()),
+        "application": hex(plain.encode_to_vec()),
+        "application_frame": hex(application(b"MLS message".to_vec())),
+        "handshake_frame": hex(handshake(b"MLS commit".to_vec(), vec![b"entry".to_vec()])),
+    })
+}
+
+fn invitation() -> Value {
+    let content_key = counting::<32>(0x60);
+    let slot = pb::InvitationSlot {
+        content_key: content_key.to_vec(),
+        group_secrets: b"EncryptedGroupSecrets".to_vec(),
+        shared_timestamp: TIME.as_waku(),
+    };
+    let shared = pb::InvitationShared {
+        welcome: b"suite and group info".to_vec(),
+        ratchet_tree: b"tree".to_vec(),
+        log_entries: vec![b"entry".to_vec()],
+        baselines: vec![pb::Baseline { installation: key().id().as_bytes().to_vec(), number: 9 }],
+    };
+    let (length, slot) = ((slot.encoded_len() as u16).to_be_bytes(), slot.encode_to_vec());
+    json!({
+        "content_key": hex(content_key),
+        "topic": derive_topic(&content_key, label::INVITATION_TOPIC, &[]).as_str(),
+        "key": hex(derive_key(&content_key, label::INVITATION_KEY, &[]).as_bytes()),
+        "shared": hex(shared.encode_to_vec()),
+        "slot_before_zeros": hex([length.as_slice(), &slot].concat()),
+        "sizes": {
+            "slots": SLOTS,
+            "slot": SLOT_BYTES,
+            "slot_plain": SLOT_PLAIN_BYTES,
+            "envelope_content": SLOTS * SLOT_BYTES,
+            "envelope_payload": ENVELOPE_CLASS.bytes(),
+        },
+    })
+}
+
+#[test]
+fn vectors_are_those_of_the_specification() {
+    let vectors = json!({
+        "source": "own: made by waku-groupchat-core, src/core/tests/vectors.rs",
+        "names": names(),
+        "topics": topics(),
+        "extensions": extensions(),
+        "log_digests": log_digests(),
+        "cores": cores(),
+        "messages": messages(),
+        "invitation": invitation(),
+    });
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE);
+    if env::var_os("WGC_WRITE_VECTORS").is_some() {
+        let text = serde_json::to_string_pretty(&vectors).expect("plain values");
+        fs::write(&file, text + "\n").expect("the vectors' folder can be written");
+    }
+    let committed = fs::read_to_string(&file).expect("the vectors are in the repository");
+    let committed: Value = serde_json::from_str(&committed).expect("JSON");
+    for (name, made) in vectors.as_object().expect("an object") {
+        assert_eq!(&committed[name], made, "{FILE}, {name}");
+    }
+}
