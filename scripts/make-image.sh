@@ -51,17 +51,32 @@ from_binary() {
     build --quiet --tag "$tag" --target prebuilt --file docker/Dockerfile "$context" >/dev/null
 }
 
+# What the source is compiled in: the base, which trusts the certificates that this machine trusts,
+# since a network may have its own; with TOOLCHAIN=host it also has this machine's Rust.
+make_builder() {
+    local bundle=/etc/ssl/certs/ca-certificates.crt
+    context=$(mktemp -d)
+    trap 'rm -rf "$context"' EXIT
+    mkdir "$context/trusted"
+    if [ -f "$bundle" ]; then cp "$bundle" "$context/trusted/host.crt"; fi
+    printf '%s\n' 'ARG BASE' 'FROM ${BASE}' 'COPY trusted /usr/local/share/ca-certificates/' |
+        build --quiet --tag "$1" --file - "$context" >/dev/null
+    if [ "${TOOLCHAIN:-}" = host ]; then
+        say "taking this machine's Rust into $1"
+        printf '%s\n' "FROM $1" 'COPY bin /usr/local/bin/' 'COPY lib /usr/local/lib/' |
+            build --quiet --tag "$1" --file - "$(rustc --print sysroot)" >/dev/null
+    fi
+}
+
 from_source() {
     scripts/make-base-image.sh "$base"
-    if [ "${TOOLCHAIN:-}" = host ]; then
-        BUILDER=waku-groupchat-builder
-        say "taking this machine's Rust into $BUILDER"
-        printf 'ARG BASE\nFROM ${BASE}\nCOPY bin /usr/local/bin/\nCOPY lib /usr/local/lib/\n' |
-            build --quiet --tag "$BUILDER" --file - "$(rustc --print sysroot)" >/dev/null
+    if [ -z "${BUILDER:-}" ]; then
+        BUILDER=waku-groupchat-builder:latest
+        make_builder "$BUILDER"
     fi
     say "compiling from source, which takes a while"
     build --tag "$tag" --target source --network host --file docker/Dockerfile \
-        --build-arg "BUILDER=${BUILDER:-$base}" .
+        --build-arg "BUILDER=$BUILDER" .
 }
 
 # Removes the image that had the tag before, where nothing else names it.
