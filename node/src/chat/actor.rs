@@ -262,9 +262,8 @@ impl Actor {
     }
 
     fn event(&mut self, record: EventRecord) {
-        match &record.event {
-            Event::Message { .. } => self.status.metrics.message(MessageDirection::Received),
-            _ => {}
+        if let Event::Message { .. } = record.event {
+            self.status.metrics.message(MessageDirection::Received);
         }
         self.gauges.touch(now());
         self.status.newest_event.send_replace(record.cursor);
