@@ -42,12 +42,18 @@ interop: setup ## Run only the tests against go-waku
 		cargo test --locked --workspace $(INTEROP) --test interop_go_waku
 
 .PHONY: lint
-lint: setup-run ## Check format, lints, documentation and the dependency arrows
+lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path node/bindings-engine/Cargo.toml
 	scripts/check-arrows.sh
+	cargo fetch --locked --quiet
+	cargo deny --locked --offline check bans licenses sources
 	cargo clippy --locked --workspace --all-targets $(INTEROP) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+.PHONY: advisories
+advisories: setup-lint ## Check dependencies for known faults; fetches their database
+	cargo deny --locked check advisories
 
 .PHONY: image
 image: $(if $(COMPILE_INSIDE),,setup-run) ## Build the container image (FROM_SOURCE=1: compile in a container too)
@@ -75,3 +81,7 @@ setup: ## Install what run and test need: packages, Rust, Go
 .PHONY: setup-run
 setup-run:
 	@scripts/setup.sh run
+
+.PHONY: setup-lint
+setup-lint:
+	@scripts/setup.sh lint

@@ -5,6 +5,7 @@
 #
 #   scripts/setup.sh         everything
 #   scripts/setup.sh run     only what `make run` needs (no Go)
+#   scripts/setup.sh lint    that, and cargo-deny for `make lint`
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -123,8 +124,20 @@ fetch_go() {
     hash -r
 }
 
+# It is built apart from this workspace, which takes a few minutes once.
+cargo_deny() {
+    local version=0.20.2
+    if ! have cargo-deny; then
+        say "installing cargo-deny $version"
+        env -u CARGO_TARGET_DIR cargo install --locked --version "$version" cargo-deny
+    fi
+    say "$(cargo-deny --version) is there, $version is what is tested"
+}
+
 packages
 rust
-if [ "$want" != run ]; then
-    golang
-fi
+case $want in
+    run) ;;
+    lint) cargo_deny ;;
+    *) golang ;;
+esac
