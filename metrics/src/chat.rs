@@ -54,6 +54,18 @@ label! {
 }
 
 label! {
+    /// How far an own message got. The chat core's names for it.
+    pub enum DeliveryState, "state" {
+        /// Relay peers took it.
+        Published = "published",
+        /// It was seen in a Store.
+        Stored = "stored",
+        /// A member of another account said that it holds it.
+        Acknowledged = "acknowledged",
+    }
+}
+
+label! {
     /// Why an inbound message was refused. The chat core's names for it.
     pub enum RefusedReason, "reason" {
         /// Its seal does not open.
@@ -83,15 +95,19 @@ pub struct ChatMetrics {
     publishes: CounterBy<PublishKind>,
     gaps: GaugeBy<GapState>,
     messages: CounterBy<MessageDirection>,
+    deliveries: CounterBy<DeliveryState>,
     refused: CounterBy<RefusedReason>,
     groups: IntGauge,
+    epochs: IntCounter,
     overflow: IntCounter,
+    faults: IntCounter,
 }
 
 impl ChatMetrics {
     /// Registers `waku_groupchat_publishes_total`, `waku_groupchat_gaps`,
-    /// `waku_groupchat_messages_total`, `waku_groupchat_refused_total`, `waku_groupchat_groups` and
-    /// `waku_groupchat_queue_overflow_total`.
+    /// `waku_groupchat_messages_total`, `waku_groupchat_deliveries_total`,
+    /// `waku_groupchat_refused_total`, `waku_groupchat_groups`, `waku_groupchat_epochs_total`,
+    /// `waku_groupchat_queue_overflow_total` and `waku_groupchat_database_faults_total`.
     ///
     /// # Errors
     ///
@@ -109,16 +125,31 @@ impl ChatMetrics {
                 "waku_groupchat_messages_total",
                 "Group messages sent and received",
             )?,
+            deliveries: counter_by(
+                registry,
+                "waku_groupchat_deliveries_total",
+                "Own messages by the state they reached",
+            )?,
             refused: counter_by(
                 registry,
                 "waku_groupchat_refused_total",
                 "Inbound messages refused, by reason",
             )?,
             groups: gauge(registry, "waku_groupchat_groups", "Groups this installation is in")?,
+            epochs: counter(
+                registry,
+                "waku_groupchat_epochs_total",
+                "Epochs that groups went through while this installation was in them",
+            )?,
             overflow: counter(
                 registry,
                 "waku_groupchat_queue_overflow_total",
                 "Messages or commands that a full queue of the chat turned away",
+            )?,
+            faults: counter(
+                registry,
+                "waku_groupchat_database_faults_total",
+                "Times that the chat's database could not be read or written",
             )?,
         })
     }
@@ -138,6 +169,11 @@ impl ChatMetrics {
         self.messages.inc(direction);
     }
 
+    /// Counts an own message that got further.
+    pub fn delivered(&self, state: DeliveryState) {
+        self.deliveries.inc(state);
+    }
+
     /// Counts an inbound message that was refused.
     pub fn refused(&self, reason: RefusedReason) {
         self.refused.inc(reason);
@@ -146,6 +182,16 @@ impl ChatMetrics {
     /// Sets how many groups this installation is in.
     pub fn groups(&self, count: usize) {
         self.groups.set(gauge_value(count));
+    }
+
+    /// Counts epochs that groups went through.
+    pub fn epochs(&self, passed: u64) {
+        self.epochs.inc_by(passed);
+    }
+
+    /// Counts a fault of the database.
+    pub fn database_fault(&self) {
+        self.faults.inc();
     }
 
     /// Counts what a full queue turned away. A turned-away message is read from the archive later.

@@ -4,6 +4,7 @@
 //! hands those to a recorder here. There is a recorder a subsystem, each in a file of its own:
 //!
 //! - [`NodeMetrics`]: version, errors, peers, dials;
+//! - [`NetworkMetrics`]: libp2p's bytes, streams, connections;
 //! - [`RelayMetrics`]: messages that arrive and leave, mesh sizes;
 //! - [`StoreMetrics`]: the archive and the Store server;
 //! - [`HttpMetrics`]: requests to the HTTP server;
@@ -13,8 +14,9 @@
 //! Names that dashboards for Waku nodes read (`waku_*`, `libp2p_*`, `process_*`) have nwaku's names,
 //! types and labels; what is this project's own starts with `waku_groupchat_`. Labels take values of
 //! enums, never text from outside, so the number of time series is bounded; all of them stand at
-//! zero from the start. The one exception is the pubsub topic, a [`Shard`] that the node subscribed
-//! to.
+//! zero from the start. There are two exceptions: the pubsub topic, a [`Shard`] that the node
+//! subscribed to, and the addresses of service peers, which the configuration names. All of them,
+//! and when they move: `docs/metrics.md`.
 //!
 //! ```
 //! use waku_groupchat_metrics::{Metrics, Shard};
@@ -29,19 +31,23 @@
 mod chat;
 mod http;
 mod label;
+mod network;
 mod node;
 mod register;
 mod relay;
 mod store;
 
-pub use chat::{ChatMetrics, GapState, MessageDirection, PublishKind, RefusedReason};
+pub use chat::{
+    ChatMetrics, DeliveryState, GapState, MessageDirection, PublishKind, RefusedReason,
+};
 pub use http::{HttpMetrics, Resource, StatusClass};
 pub use label::{Label, Shard};
+pub use network::NetworkMetrics;
 pub use node::{DialOutcome, Direction, NodeError, NodeMetrics, Protocol};
 pub use prometheus::Registry;
 pub use register::RegisterError;
-pub use relay::RelayMetrics;
-pub use store::StoreMetrics;
+pub use relay::{RelayMetrics, Traffic};
+pub use store::{ServiceState, StoreMetrics};
 
 use prometheus::TextEncoder;
 
@@ -58,6 +64,7 @@ pub struct EncodeError(#[source] prometheus::Error);
 pub struct Metrics {
     registry: Registry,
     node: NodeMetrics,
+    network: NetworkMetrics,
     relay: RelayMetrics,
     store: StoreMetrics,
     http: HttpMetrics,
@@ -75,6 +82,7 @@ impl Metrics {
         register::process(&registry)?;
         Ok(Self {
             node: NodeMetrics::register(&registry, version)?,
+            network: NetworkMetrics::register(&registry)?,
             relay: RelayMetrics::register(&registry)?,
             store: StoreMetrics::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
@@ -90,6 +98,11 @@ impl Metrics {
     /// Version, errors, peers, dials.
     pub fn node(&self) -> &NodeMetrics {
         &self.node
+    }
+
+    /// Bytes, streams, connections.
+    pub fn network(&self) -> &NetworkMetrics {
+        &self.network
     }
 
     /// Messages that arrive and leave.

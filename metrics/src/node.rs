@@ -1,4 +1,4 @@
-//! The node as a whole: version, errors, peers, dials.
+//! The node as a whole: version, errors, peers and dials as nwaku's peer manager counts them.
 
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -52,8 +52,6 @@ label! {
         ArchiveQuery = "query_failure",
         /// Retention could not delete.
         Retention = "retpolicy_failure",
-        /// A key-value store could not be read or written.
-        Storage = "storage_failure",
         /// A publish reached nobody.
         Publish = "publish_failure",
     }
@@ -65,12 +63,13 @@ pub struct NodeMetrics {
     errors: CounterBy<NodeError>,
     connected: IntGaugeVec,
     dials: CounterBy<DialOutcome>,
-    peers: IntGauge,
+    known: IntGauge,
+    service_peers: IntGaugeVec,
 }
 
 impl NodeMetrics {
     /// Registers `waku_version`, `waku_node_errors_total`, `waku_connected_peers`,
-    /// `waku_peers_dials_total` and `libp2p_peers`.
+    /// `waku_peers_dials_total`, `waku_peer_store_size` and `waku_service_peers`.
     ///
     /// # Errors
     ///
@@ -83,11 +82,15 @@ impl NodeMetrics {
         let name = "waku_connected_peers";
         let opts = Opts::new(name, "Connected peers by direction and protocol");
         let labels = [Direction::NAME, Protocol::NAME];
+        let service = "waku_service_peers";
+        let service_opts = Opts::new(service, "Peers configured for a service; always 1");
+        let service_labels = [Protocol::NAME, "peerId"];
         let metrics = Self {
             errors: counter_by(registry, "waku_node_errors_total", "Faults of the node")?,
             connected: add(registry, name, IntGaugeVec::new(opts, &labels))?,
             dials: counter_by(registry, "waku_peers_dials_total", "Dials by their outcome")?,
-            peers: gauge(registry, "libp2p_peers", "Connected peers")?,
+            known: gauge(registry, "waku_peer_store_size", "Static and connected peers")?,
+            service_peers: add(registry, service, IntGaugeVec::new(service_opts, &service_labels))?,
         };
         for direction in Direction::ALL {
             for protocol in Protocol::ALL {
@@ -113,8 +116,14 @@ impl NodeMetrics {
         self.dials.inc(outcome);
     }
 
-    /// Sets how many peers are connected.
-    pub fn peers(&self, count: usize) {
-        self.peers.set(gauge_value(count));
+    /// Sets how many peers the node knows: those it stays connected to, and those connected now.
+    pub fn known_peers(&self, count: usize) {
+        self.known.set(gauge_value(count));
+    }
+
+    /// Names a peer that the configuration gives for a service, by its multiaddress as nwaku does.
+    /// Called once a peer at the start, so that its number is bounded.
+    pub fn service_peer(&self, protocol: Protocol, multiaddress: &str) {
+        self.service_peers.with_label_values(&[protocol.as_str(), multiaddress]).set(1);
     }
 }

@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::label::{Shard, label};
+use crate::label::{Label, Shard, label};
 use crate::register::{CounterBy, RegisterError, add, counter, counter_by, gauge_value, histogram};
 
 label! {
@@ -10,6 +10,16 @@ label! {
     enum Source, "type" {
         /// Relay.
         Relay = "relay",
+    }
+}
+
+label! {
+    /// Whether copies of a message that was there already are counted. nwaku's texts.
+    pub enum Traffic, "type" {
+        /// With copies.
+        Gross = "gross",
+        /// Without.
+        Net = "net",
     }
 }
 
@@ -26,12 +36,14 @@ pub struct RelayMetrics {
     valid: IntCounter,
     invalid: IntCounter,
     mesh: IntGaugeVec,
+    bytes: IntCounterVec,
 }
 
 impl RelayMetrics {
     /// Registers `waku_node_messages_total`, `waku_histogram_message_size`,
     /// `libp2p_pubsub_messages_published_total`, `libp2p_pubsub_validation_success_total`,
-    /// `libp2p_pubsub_validation_failure_total` and `libp2p_gossipsub_peers_per_topic_mesh`.
+    /// `libp2p_pubsub_validation_failure_total`, `libp2p_gossipsub_peers_per_topic_mesh` and
+    /// `waku_relay_network_bytes_total`.
     ///
     /// # Errors
     ///
@@ -39,6 +51,8 @@ impl RelayMetrics {
     pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
         let published = "libp2p_pubsub_messages_published_total";
         let mesh = "libp2p_gossipsub_peers_per_topic_mesh";
+        let bytes = "waku_relay_network_bytes_total";
+        let by = [Shard::LABEL, Traffic::NAME, "direction"];
         Ok(Self {
             messages: counter_by(registry, "waku_node_messages_total", "Messages received")?,
             size: histogram(
@@ -67,6 +81,11 @@ impl RelayMetrics {
                 mesh,
                 IntGaugeVec::new(Opts::new(mesh, "Mesh peers by topic"), &[Shard::LABEL]),
             )?,
+            bytes: add(
+                registry,
+                bytes,
+                IntCounterVec::new(Opts::new(bytes, "Bytes of relay messages by topic"), &by),
+            )?,
         })
     }
 
@@ -86,12 +105,27 @@ impl RelayMetrics {
         if accepted { &self.valid } else { &self.invalid }.inc();
     }
 
+    /// Counts bytes of a message that came from a peer, with its topic's name.
+    pub fn bytes_in(&self, topic: Shard, traffic: Traffic, bytes: usize) {
+        self.bytes
+            .with_label_values(&[&topic.to_string(), traffic.as_str(), "in"])
+            .inc_by(bytes as u64);
+    }
+
+    /// Counts bytes of a message that were handed to peers, with its topic's name each time. What
+    /// leaves is never a copy that the peer is known to have.
+    pub fn bytes_out(&self, topic: Shard, bytes: usize) {
+        let labels = [&topic.to_string(), Traffic::Net.as_str(), "out"];
+        self.bytes.with_label_values(&labels).inc_by(bytes as u64);
+    }
+
     /// Sets how many peers the mesh of a subscribed topic has.
     pub fn mesh_peers(&self, topic: Shard, count: usize) {
         self.mesh.with_label_values(&[topic.to_string()]).set(gauge_value(count));
     }
 
-    /// Ends the mesh's time series of a topic that the node left. Its publishes stay counted.
+    /// Ends the mesh's time series of a topic that the node left. Its publishes and bytes stay
+    /// counted.
     pub fn unsubscribed(&self, topic: Shard) {
         // An error says that there was none.
         let _ = self.mesh.remove_label_values(&[topic.to_string()]);

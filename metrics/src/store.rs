@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, Opts, Registry};
 
-use crate::label::label;
-use crate::register::{GaugeBy, RegisterError, SECONDS, counter, gauge_by, histogram};
+use crate::label::{Label, label};
+use crate::node::Protocol;
+use crate::register::{GaugeBy, RegisterError, SECONDS, add, counter, gauge_by, histogram};
 
 label! {
     /// Which messages of the archive are counted. One value, as nwaku has it.
     enum Archived, "type" {
         /// All that it holds.
         Stored = "stored",
+    }
+}
+
+label! {
+    /// What became of a request to a service. nwaku's texts.
+    pub enum ServiceState, "state" {
+        /// It was taken, whatever the answer.
+        Served = "served",
+        /// There were too many at once.
+        Rejected = "rejected",
     }
 }
 
@@ -22,17 +33,21 @@ pub struct StoreMetrics {
     insert: Histogram,
     query: Histogram,
     queries: IntCounter,
+    requests: IntCounterVec,
 }
 
 impl StoreMetrics {
     /// Registers `waku_archive_messages`, `waku_archive_insert_duration_seconds`,
-    /// `waku_archive_query_duration_seconds` and `waku_store_queries_total`.
+    /// `waku_archive_query_duration_seconds`, `waku_store_queries_total` and
+    /// `waku_service_requests_total`.
     ///
     /// # Errors
     ///
     /// [`RegisterError`] if the registry holds one of them already.
     pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        Ok(Self {
+        let requests = "waku_service_requests_total";
+        let opts = Opts::new(requests, "Requests of peers to a service");
+        let metrics = Self {
             messages: gauge_by(registry, "waku_archive_messages", "Messages in the archive")?,
             insert: histogram(
                 registry,
@@ -51,7 +66,16 @@ impl StoreMetrics {
                 "waku_store_queries_total",
                 "Store queries received from peers",
             )?,
-        })
+            requests: add(
+                registry,
+                requests,
+                IntCounterVec::new(opts, &["service", ServiceState::NAME]),
+            )?,
+        };
+        for state in ServiceState::ALL {
+            metrics.store_requests(*state);
+        }
+        Ok(metrics)
     }
 
     /// Sets how many messages the archive holds.
@@ -70,7 +94,15 @@ impl StoreMetrics {
     }
 
     /// Counts a query that a peer asked the Store.
-    pub fn query_received(&self) {
-        self.queries.inc();
+    pub fn query_received(&self, state: ServiceState) {
+        self.store_requests(state).inc();
+        // As in nwaku: what is refused before it is looked at is no query.
+        if state == ServiceState::Served {
+            self.queries.inc();
+        }
+    }
+
+    fn store_requests(&self, state: ServiceState) -> IntCounter {
+        self.requests.with_label_values(&[Protocol::Store.as_str(), state.as_str()])
     }
 }

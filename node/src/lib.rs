@@ -17,6 +17,7 @@ pub mod engine;
 pub mod extension;
 pub mod native;
 pub mod node;
+mod openapi;
 pub mod options;
 pub mod publisher;
 pub mod rest;

@@ -16,9 +16,17 @@ use waku_groupchat_node::{cli, node, options};
 /// Exit code of a node whose options stop the start.
 const BAD_OPTIONS: u8 = 2;
 
+/// Where options come from, after the help.
+const ENVIRONMENT: &str = "\
+Options also stand in the environment, which the command line goes before:
+  WAKU_GROUPCHAT_NODE        address of the node that commands speak to (--node)
+  WAKU_GROUPCHAT_DATA_DIR    the node's data directory (--data-dir)
+  WAKU_GROUPCHAT_TOKEN_FILE  file with the token that commands use (--token-file)
+  WAKU_GROUPCHAT_<OPTION>    each option of `run`, such as WAKU_GROUPCHAT_REST_PORT for --rest-port";
+
 /// A Waku relay node with end-to-end encrypted group chat inside.
 #[derive(Debug, Parser)]
-#[command(name = "waku-groupchat", version)]
+#[command(name = "waku-groupchat", version, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -209,7 +209,7 @@ fn a_refused_command_changes_nothing() {
     let ([alice, ..], group) = three(&mut net);
     net.run_for(MINUTE);
     let dump = |net: &Network| -> Vec<(Vec<u8>, Vec<u8>)> {
-        let store = net.node(alice).core().store();
+        let store = net.node(alice).written();
         store.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect()
     };
     let before = dump(&net);

@@ -251,8 +251,14 @@ impl Actor {
     }
 
     fn answer(&mut self, id: CommandId, result: Result<Answer, CommandError>) {
-        if matches!(result, Ok(Answer::Accepted { .. })) {
-            self.status.metrics.message(MessageDirection::Sent);
+        match &result {
+            Ok(Answer::Accepted { .. }) => self.status.metrics.message(MessageDirection::Sent),
+            Ok(Answer::GroupCreated { group }) => {
+                let result = self.gauges.joined(&self.core, *group);
+                self.note(&result);
+                self.gauges.touch(now());
+            }
+            _ => {}
         }
         if let Some(answer) = self.answers.remove(&id) {
             // Whoever asked may be gone; what was asked is done all the same.
@@ -262,8 +268,18 @@ impl Actor {
     }
 
     fn event(&mut self, record: EventRecord) {
-        if let Event::Message { .. } = record.event {
-            self.status.metrics.message(MessageDirection::Received);
+        match &record.event {
+            Event::Joined { group } => {
+                let result = self.gauges.joined(&self.core, *group);
+                self.note(&result);
+            }
+            Event::Message { .. } => self.status.metrics.message(MessageDirection::Received),
+            Event::MessageState { state, .. } => {
+                if let Some(state) = gauges::delivery(*state) {
+                    self.status.metrics.delivered(state);
+                }
+            }
+            _ => {}
         }
         self.gauges.touch(now());
         self.status.newest_event.send_replace(record.cursor);

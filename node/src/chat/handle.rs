@@ -131,6 +131,7 @@ impl Status {
 
     /// The core met a fault.
     pub(super) fn fails(&self, fault: &Fault) {
+        self.metrics.database_fault();
         let reason = fault.to_string();
         self.health.send_if_modified(|health| {
             let health_now = Health::Fault(reason.clone());

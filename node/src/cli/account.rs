@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
+use waku_groupchat_core::api::Event;
 use waku_groupchat_core::api::views::AccountView;
 
 use super::client::Client;
+use super::follow::Follower;
 use super::text::{date_time, fields, table};
+use super::wait::{self, Progress, WaitArgs};
 use super::{CliError, NodeArgs, Page};
 use crate::chat::api::types::{
     CreatedAccount, Installations, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
@@ -36,6 +39,8 @@ pub(super) enum AccountCommand {
     LinkAccept {
         /// What `account link-request` printed at the other node
         request: String,
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// List the account's installations
     Installations,
@@ -63,20 +68,34 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
             let made: LinkRequested = client.post("/installations/requests", &NewAccount {})?;
             Page::new(&made, requested(&made))
         }
-        AccountCommand::LinkAccept { request } => {
-            let body = LinkRequest { request: request.trim().to_owned() };
-            let accepted: LinkAccepted = client.post("/installations", &body)?;
-            let text = format!(
-                "Linking installation {}. It is in once `account installations` lists it.\n",
-                accepted.installation
-            );
-            Page::new(&accepted, text)
-        }
+        AccountCommand::LinkAccept { request, wait } => accept_link(client, request, *wait),
         AccountCommand::Installations => {
             let answer: Installations = client.get("/installations")?;
             Page::new(&answer, installations(&answer))
         }
     }
+}
+
+fn accept_link(client: &Client, request: &str, wait: WaitArgs) -> Result<Page, CliError> {
+    let body = LinkRequest { request: request.trim().to_owned() };
+    // Before it begins, so that nothing of it is missed.
+    let follower = wait.wait.then(|| Follower::open(client, None)).transpose()?;
+    let accepted: LinkAccepted = client.post("/installations", &body)?;
+    let new = accepted.installation;
+    let Some(mut follower) = follower else {
+        let text = format!(
+            "Linking installation {new}. It is in once `account installations` lists it.\n"
+        );
+        return Page::new(&accepted, text);
+    };
+    let goes_on = "The node goes on linking it for five minutes after the request was made";
+    wait::until(wait, &mut follower, goes_on, |event| match event {
+        Some(Event::InstallationLinked { installation, .. }) if *installation == new => {
+            Progress::Done
+        }
+        _ => Progress::Going(format!("linking installation {}", new.short())),
+    })?;
+    Page::new(&accepted, format!("Installation {new} is in the account now.\n"))
 }
 
 fn created(made: &CreatedAccount) -> String {

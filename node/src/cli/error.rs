@@ -1,7 +1,10 @@
 //! Why a command failed, and what to do about it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+
+use waku_groupchat_core::AccountId;
 
 /// Why a command failed. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +30,32 @@ pub enum CliError {
     },
     /// The node knows another token.
     #[error(
-        "the node at {node} does not know the token in {path}: \
+        "the node at {node} does not know the token in {path}, or it was revoked: \
          name that node's own token file with --token-file"
     )]
     TokenRefused {
         /// The node.
         node: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The token was good once.
+    #[error(
+        "the token in {path} has expired: make another with `waku-groupchat token create`, \
+         using the node's own token file"
+    )]
+    TokenExpired {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The token does not allow this.
+    #[error(
+        "{detail} ({path}). Name a file with a token that allows it with --token-file, or make one \
+         with the node's own token: `waku-groupchat token create NAME --scope … --out FILE`"
+    )]
+    TokenScope {
+        /// The node's reason.
+        detail: String,
         /// The file.
         path: PathBuf,
     },
@@ -59,12 +82,14 @@ pub enum CliError {
         status: u16,
     },
     /// The node said no.
-    #[error("{detail}")]
+    #[error("{detail}{}", hint(.code, *.oldest))]
     Refused {
         /// The node's name for it.
         code: String,
         /// The node's reason.
         detail: String,
+        /// The cursor of the oldest event that is kept, where those asked for are gone.
+        oldest: Option<u64>,
     },
     /// No group of that name.
     #[error("no {what} is named {name:?}{}", choices(.known))]
@@ -76,7 +101,50 @@ pub enum CliError {
         /// What there is, as short id and name.
         known: Vec<String>,
     },
-    /// Several groups of that name.
+    /// No token of that name.
+    #[error("no token is named {name:?}: `waku-groupchat token list` shows what there is")]
+    NoToken {
+        /// As given.
+        name: String,
+    },
+    /// A file that would be written is there already.
+    #[error("{path} is there already: name a file that is not with --out")]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A token could not be written, and was revoked again.
+    #[error("cannot write the token to {path}: {source}. It was revoked again; name another file")]
+    WriteToken {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Some accounts cannot be added.
+    #[error("not added: {}", reasons(.failed))]
+    NotInvited {
+        /// Why, an account.
+        failed: BTreeMap<AccountId, String>,
+    },
+    /// A wait ended before what was waited for.
+    #[error("not done in time: {state}. {goes_on}")]
+    NotDone {
+        /// How far it was.
+        state: String,
+        /// What happens without the wait.
+        goes_on: &'static str,
+    },
+    /// An event that does not parse.
+    #[error("the node sent an event that is not understood: {0}. Is it of a newer version?")]
+    Event(serde_json::Error),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(io::Error),
+    /// Standard output cannot be written to.
+    #[error("cannot print: {0}")]
+    Print(io::Error),
+    /// Several groups or tokens of that name.
     #[error("{name:?} can mean {}: give more digits of the id", .candidates.join(" or "))]
     Ambiguous {
         /// As given.
@@ -101,16 +169,66 @@ impl CliError {
         match self {
             Self::TokenFile { .. } | Self::NotAToken { .. } => "token-file",
             Self::TokenRefused { .. } => "unauthorized",
+            Self::TokenExpired { .. } => "expired-token",
+            Self::TokenScope { .. } => "scope",
             Self::Unreachable { .. } => "unreachable",
             Self::NotTheApi { .. } => "not-the-api",
             Self::Refused { code, .. } => code,
             Self::NoGroup { .. } => "no-such-group",
-            Self::Ambiguous { .. } => "ambiguous-group",
+            Self::NoToken { .. } => "no-such-token",
+            Self::FileExists { .. } => "file-exists",
+            Self::WriteToken { .. } => "write-token",
+            Self::NotInvited { .. } => "not-invited",
+            Self::NotDone { .. } => "not-done",
+            Self::Event(_) => "event",
+            Self::Signals(_) => "signals",
+            Self::Print(_) => "print",
+            Self::Ambiguous { .. } => "ambiguous",
             Self::NothingToChange => "nothing-to-change",
             Self::Stdin(_) => "stdin",
             Self::Json(_) => "json",
         }
     }
+}
+
+impl CliError {
+    /// Whether the same question may be answered a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::NotTheApi { status, .. } => *status >= 500,
+            Self::Refused { code, .. } => {
+                matches!(code.as_str(), "queue-full" | "database" | "stopped" | "too-many-streams")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What to do about the node's refusal, where its reason does not say so.
+fn hint(code: &str, oldest: Option<u64>) -> String {
+    match (code, oldest) {
+        ("gone", Some(oldest)) => {
+            format!(". Begin with --after {}", oldest.saturating_sub(1))
+        }
+        ("cursor-ahead", _) => ". Leave --after out to begin with what happens next".to_owned(),
+        ("no-account", _) => {
+            " (`waku-groupchat account create` or `waku-groupchat account link-request`)".to_owned()
+        }
+        ("has-account", _) => " (`waku-groupchat account show`)".to_owned(),
+        ("unknown-group", _) => ": `waku-groupchat group list` shows what there is".to_owned(),
+        ("no-invitation", _) => {
+            ": `waku-groupchat group invitations` shows what there is".to_owned()
+        }
+        ("too-many-tokens", _) => " (`waku-groupchat token revoke`)".to_owned(),
+        ("database", _) => ". The node's log and /health say more".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn reasons(failed: &BTreeMap<AccountId, String>) -> String {
+    let each: Vec<_> = failed.iter().map(|(account, why)| format!("{account} ({why})")).collect();
+    each.join(", ")
 }
 
 fn choices(known: &[String]) -> String {

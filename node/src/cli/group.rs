@@ -1,12 +1,17 @@
 //! `group`: groups, their members, and invitations.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use waku_groupchat_core::GroupId;
+use waku_groupchat_core::api::Event;
 use waku_groupchat_core::api::views::{GroupState, GroupView};
+use waku_groupchat_core::{AccountId, GroupId};
 
 use super::client::Client;
+use super::follow::Follower;
 use super::text::{clean, clean_line, fields, hang, table};
+use super::wait::{self, Progress, WaitArgs};
 use super::{CliError, NodeArgs, Page, names};
 use crate::chat::api::types::{
     CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, Profile,
@@ -51,6 +56,8 @@ pub(super) enum GroupCommand {
         /// What `account card` printed at theirs
         #[arg(required = true, value_name = "CARD")]
         cards: Vec<String>,
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// List the invitations that wait for an answer
     Invitations,
@@ -83,7 +90,7 @@ pub(super) fn run(command: &GroupCommand, client: &Client) -> Result<Page, CliEr
         GroupCommand::List => list(client),
         GroupCommand::Show { group } => show(client, group),
         GroupCommand::Members { group } => members(client, group),
-        GroupCommand::Invite { group, cards } => invite(client, group, cards),
+        GroupCommand::Invite { group, cards, wait } => invite(client, group, cards, *wait),
         GroupCommand::Invitations => invitations(client),
         GroupCommand::Accept { group } => {
             let id = names::invitation(client, group)?;
@@ -165,15 +172,59 @@ fn members(client: &Client, group: &str) -> Result<Page, CliError> {
     Page::new(&answer, table(["ACCOUNT", "INSTALLATION"], &rows))
 }
 
-fn invite(client: &Client, group: &str, cards: &[String]) -> Result<Page, CliError> {
+fn invite(
+    client: &Client,
+    group: &str,
+    cards: &[String],
+    wait: WaitArgs,
+) -> Result<Page, CliError> {
     let id = names::group(client, group)?;
     let body = NewInvitations { cards: cards.iter().map(|c| c.trim().to_owned()).collect() };
+    // Before it begins, so that nothing of it is missed.
+    let follower = wait.wait.then(|| Follower::open(client, None)).transpose()?;
     let answer: Inviting = client.post(&format!("/groups/{id}/invitations"), &body)?;
-    let mut text = "Inviting, as soon as their registration records are found:\n".to_owned();
-    for account in &answer.accounts {
-        text.push_str(&format!("  {account}\n"));
-    }
-    Page::new(&answer, text)
+    let head = match follower {
+        Some(mut follower) => {
+            until_added(id, &answer.accounts, wait, &mut follower)?;
+            "In the group now, and invited to it:"
+        }
+        None => "Inviting, as soon as their registration records are found:",
+    };
+    let accounts: String = answer.accounts.iter().map(|a| format!("  {a}\n")).collect();
+    Page::new(&answer, format!("{head}\n{accounts}"))
+}
+
+/// Waits until each of the accounts is in the group, or cannot be added.
+fn until_added(
+    id: GroupId,
+    accounts: &[AccountId],
+    wait: WaitArgs,
+    follower: &mut Follower<'_>,
+) -> Result<(), CliError> {
+    let (mut found, mut added) = (BTreeSet::<AccountId>::new(), BTreeSet::<AccountId>::new());
+    let mut failed = BTreeMap::new();
+    let goes_on = "The node goes on inviting by itself; `waku-groupchat watch` shows how far it is";
+    wait::until(wait, follower, goes_on, |event| {
+        match event {
+            Some(Event::Invited { group, account, .. }) if *group == id => {
+                found.insert(*account);
+            }
+            Some(Event::MembersAdded { group, accounts }) if *group == id => added.extend(accounts),
+            Some(Event::InvitationFailed { group, account, reason }) if *group == id => {
+                failed.insert(*account, reason.clone());
+            }
+            _ => {}
+        }
+        let open = accounts.iter().filter(|a| !added.contains(a) && !failed.contains_key(a));
+        let (open, all) = (open.count(), accounts.len());
+        let found = accounts.iter().filter(|a| found.contains(a)).count();
+        if open == 0 {
+            return Progress::Done;
+        }
+        Progress::Going(format!("registration records found: {found} of {all}; {open} to be added"))
+    })?;
+    failed.retain(|account, _| accounts.contains(account));
+    if failed.is_empty() { Ok(()) } else { Err(CliError::NotInvited { failed }) }
 }
 
 fn invitations(client: &Client) -> Result<Page, CliError> {

@@ -106,7 +106,8 @@ fn lead(message: &MessageView, own: AccountId) -> String {
     format!("{}  {who:<8} {}#{}{how}", clock(message.time), id.installation.short(), id.number)
 }
 
-fn sending(state: SendState) -> String {
+/// How far an own message got, after two spaces.
+pub(super) fn sending(state: SendState) -> String {
     match state {
         SendState::Queued => "  queued".to_owned(),
         SendState::Published { peers: 1 } => "  at 1 peer".to_owned(),

@@ -4,17 +4,25 @@
 //! (`client.rs`), lets a file a subject make a page of the answer, and prints it as text for
 //! people or, with `--json`, as the node's own JSON. Groups may be named by id, by the beginning of
 //! an id or by name (`names.rs`). Whatever others wrote is printed without control characters
-//! (`text.rs`).
+//! (`text.rs`). `watch` and `--wait` follow the node's events (`follow.rs`) on a thread of their own,
+//! and end at Ctrl-C between two lines (`interrupt.rs`).
 
 mod account;
 mod client;
 mod error;
+mod follow;
 mod group;
 pub mod health;
+mod interrupt;
 mod messages;
 mod missing;
 mod names;
+mod sse;
 mod text;
+mod token;
+mod wait;
+mod watch;
+mod watch_text;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -41,7 +49,14 @@ pub enum Command {
     Read(messages::ReadArgs),
     /// Show messages that are known to exist and did not come
     Missing(missing::MissingArgs),
+    /// Follow what happens, in a group or everywhere
+    Watch(watch::WatchArgs),
+    /// Make, list and revoke tokens of the node's API
+    Token(token::TokenArgs),
 }
+
+/// Over the options that every command has, in its help.
+const HEADING: &str = "Node and output";
 
 /// Which node to ask, and how to print.
 #[derive(Clone, Debug, Args)]
@@ -50,25 +65,33 @@ pub struct NodeArgs {
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         env = "WAKU_GROUPCHAT_NODE",
         default_value = "http://127.0.0.1:8645",
         value_name = "URL"
     )]
     pub node: String,
     /// File that holds the node's API token; `api-token` in the data directory if not given
-    #[arg(long, global = true, env = "WAKU_GROUPCHAT_TOKEN_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        env = "WAKU_GROUPCHAT_TOKEN_FILE",
+        value_name = "FILE"
+    )]
     pub token_file: Option<PathBuf>,
     /// The node's data directory
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         env = "WAKU_GROUPCHAT_DATA_DIR",
         default_value_os_t = Options::default().general.data_dir,
         value_name = "FOLDER"
     )]
     pub data_dir: PathBuf,
     /// Print JSON, errors too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub json: bool,
 }
 
@@ -88,8 +111,9 @@ pub fn main(command: &Command) -> ExitCode {
     let args = command.node();
     let result = client::Client::new(args).and_then(|client| command.run(&client));
     let written = match &result {
-        Ok(page) if args.json => writeln!(io::stdout().lock(), "{:#}", page.json),
-        Ok(page) => io::stdout().lock().write_all(page.text.as_bytes()),
+        Ok(None) => Ok(()),
+        Ok(Some(page)) if args.json => writeln!(io::stdout().lock(), "{:#}", page.json),
+        Ok(Some(page)) => io::stdout().lock().write_all(page.text.as_bytes()),
         Err(error) if args.json => {
             let body = json!({ "code": error.code(), "detail": error.to_string() });
             writeln!(io::stderr().lock(), "{body:#}")
@@ -112,17 +136,23 @@ impl Command {
             Self::Send(args) => &args.node,
             Self::Read(args) => &args.node,
             Self::Missing(args) => &args.node,
+            Self::Watch(args) => &args.node,
+            Self::Token(args) => &args.node,
         }
     }
 
-    fn run(&self, client: &client::Client) -> Result<Page, CliError> {
-        match self {
+    /// What to print at the end; `watch` prints as it goes.
+    fn run(&self, client: &client::Client) -> Result<Option<Page>, CliError> {
+        let page = match self {
             Self::Account(args) => account::run(&args.command, client),
             Self::Group(args) => group::run(&args.command, client),
             Self::Send(args) => messages::send(args, client),
             Self::Read(args) => messages::read(args, client),
             Self::Missing(args) => missing::run(args, client),
-        }
+            Self::Token(args) => token::run(&args.command, client),
+            Self::Watch(args) => return watch::run(args, client).map(|()| None),
+        };
+        page.map(Some)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
@@ -20,7 +21,9 @@ use waku_groupchat_waku::{metadata, store};
 use super::closing::{self, ClosesInTime};
 use super::codec::FrameCodec;
 use super::config::{NativeConfig, StartError};
+use super::counting::{CountedBytes, CountedStreams, Subscribed};
 use super::ip_limit::IpLimit;
+use super::recorder::Recorder;
 use super::relay::{self, Relay};
 
 /// How long a dial and the handshakes may take.
@@ -56,15 +59,17 @@ pub(super) struct Behaviour {
     pub(super) store: request_response::Behaviour<FrameCodec>,
 }
 
-/// A swarm that does not listen or dial yet. Its tasks run on `tasks`.
+/// A swarm that does not listen or dial yet. Its tasks run on `tasks`. Relay traffic is counted on
+/// the topics of `subscribed`.
 pub(super) fn swarm(
     config: &NativeConfig,
     exempt: &[PeerId],
+    subscribed: Subscribed,
     tasks: &TaskTracker,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let keypair = config.node_key.keypair();
-    let transport = transport(&keypair)?;
-    let behaviour = behaviour(config, &keypair, exempt)?;
+    let transport = transport(&keypair, Arc::clone(&config.recorder))?;
+    let behaviour = behaviour(config, &keypair, exempt, subscribed)?;
     let tasks = tasks.clone();
     let swarm_config = swarm::Config::with_executor(move |task| {
         tasks.spawn(task);
@@ -78,14 +83,19 @@ pub(super) fn swarm(
 }
 
 /// TCP with names resolved, noise and yamux.
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
+fn transport(
+    keypair: &Keypair,
+    recorder: Arc<dyn Recorder>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default());
     let resolving = dns::tokio::Transport::system(tcp()).unwrap_or_else(|error| {
         tracing::warn!(%error, "no name resolution; peers are reached by IP address only");
         let none = dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new());
         dns::tokio::Transport::custom(tcp(), none, dns::ResolverOpts::default())
     });
+    let counter = Arc::clone(&recorder);
     let multiplexed = resolving
+        .map(move |stream, _| CountedBytes::new(stream, counter))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
@@ -95,8 +105,9 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Start
             TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
             other => io::Error::other(other),
         })
-        .map(|(peer, muxer), _| {
-            (peer, StreamMuxerBox::new(ClosesInTime::new(muxer, closing::TIMEOUT)))
+        .map(move |(peer, muxer), _| {
+            let muxer = ClosesInTime::new(muxer, closing::TIMEOUT);
+            (peer, StreamMuxerBox::new(CountedStreams::new(muxer, recorder)))
         })
         .boxed())
 }
@@ -120,6 +131,7 @@ fn behaviour(
     config: &NativeConfig,
     keypair: &Keypair,
     exempt: &[PeerId],
+    subscribed: Subscribed,
 ) -> Result<Behaviour, StartError> {
     let mut limits = connection_limits::Behaviour::new(
         connection_limits::ConnectionLimits::default()
@@ -145,7 +157,7 @@ fn behaviour(
                 .with_interval(config.ping_interval)
                 .with_timeout(config.ping_timeout),
         ),
-        relay: relay::behaviour(config)?,
+        relay: relay::behaviour(config, subscribed)?,
         metadata: requests(
             metadata::PROTOCOL,
             ProtocolSupport::Full,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use waku_groupchat_waku::PubsubTopic;
 
 use super::command::Answer;
+use super::recorder::Observed;
 use super::relay;
 use super::task::Task;
 use crate::engine::PublishError;
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Held {
     topic: PubsubTopic,
     id: MessageId,
+    /// What a peer is sent, as the relay's traffic counts it.
+    bytes: usize,
     answer: Answer<Result<usize, PublishError>>,
     /// When it is handed to the mesh.
     pub(super) until: Instant,
@@ -33,9 +36,10 @@ impl Held {
     pub(super) fn new(
         topic: PubsubTopic,
         id: MessageId,
+        bytes: usize,
         answer: Answer<Result<usize, PublishError>>,
     ) -> Self {
-        Self { topic, id, answer, until: Instant::now() + PAUSE }
+        Self { topic, id, bytes, answer, until: Instant::now() + PAUSE }
     }
 }
 
@@ -43,12 +47,15 @@ impl Task {
     /// Hands the held message to the mesh. Whether there was room this time, gossipsub does not
     /// say; if not, it counts as dropped at those peers.
     pub(super) fn release_held(&mut self) {
-        let Some(Held { topic, id, answer, .. }) = self.held.take() else { return };
+        let Some(Held { topic, id, bytes, answer, .. }) = self.held.take() else { return };
         let own = *self.swarm.local_peer_id();
         let gossip = &mut self.swarm.behaviour_mut().relay;
         let mesh = gossip.mesh_peers(&relay::topic(topic).hash()).count();
         let handed = mesh > 0
             && gossip.report_message_validation_result(&id, &own, MessageAcceptance::Accept);
+        if handed {
+            self.recorder.record(Observed::RelaySent { topic, bytes: bytes * mesh });
+        }
         let published = if handed { Ok(mesh) } else { Err(PublishError::NoPeers(topic)) };
         self.answer_publish(topic, answer, published);
     }

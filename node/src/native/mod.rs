@@ -9,7 +9,8 @@
 //! | `store_server`, `query` | the own Store for peers, and queries to theirs |
 //! | `codec` | frames of the request/response protocols |
 //! | `static_peers`, `ip_limit`, `listen`, `closing`, `peers` | connections |
-//! | `key`, `config`, `recorder` | the node key, what it is started with, who counts |
+//! | `key`, `config` | the node key, what it is started with |
+//! | `recorder`, `counting` | who counts, and what is counted below the protocols |
 //!
 //! A relay message goes: gossipsub (duplicates by SHA-256 of the bytes) → validated (size, form) →
 //! forwarded to the mesh → event queue. A publish goes: handle (encoded, size) → command queue →
@@ -23,6 +24,7 @@ mod closing;
 mod codec;
 mod command;
 pub mod config;
+mod counting;
 mod handle;
 mod held;
 mod ip_limit;

@@ -6,6 +6,7 @@ use libp2p::multiaddr::Protocol;
 use waku_groupchat_waku::{PubsubTopic, gossip_message_id};
 
 use super::command::{Answer, Command};
+use super::counting::message_bytes;
 use super::held::Held;
 use super::peers::Peer;
 use super::query::{self, Query};
@@ -42,6 +43,7 @@ impl Task {
         if !self.topics.insert(topic) {
             return Ok(());
         }
+        self.counted.write().insert(topic);
         let gossip = &mut self.swarm.behaviour_mut().relay;
         let ident = relay::topic(topic);
         if let Err(error) = gossip.set_topic_params(ident.clone(), relay::topic_score()) {
@@ -57,6 +59,7 @@ impl Task {
 
     fn unsubscribe(&mut self, topic: PubsubTopic) {
         if self.topics.remove(&topic) {
+            self.counted.write().remove(&topic);
             self.swarm.behaviour_mut().relay.unsubscribe(&relay::topic(topic));
             self.recorder.record(Observed::Left(topic));
             tracing::info!(%topic, "unsubscribed");
@@ -79,8 +82,9 @@ impl Task {
             return;
         }
         let id = MessageId::new(&gossip_message_id(&data));
+        let bytes = message_bytes(&relay::topic(topic).hash(), &data);
         match self.hand_to_gossip(topic, data) {
-            Err(PublishError::Busy) => self.held = Some(Held::new(topic, id, answer)),
+            Err(PublishError::Busy) => self.held = Some(Held::new(topic, id, bytes, answer)),
             published => self.answer_publish(topic, answer, published),
         }
     }
@@ -88,10 +92,14 @@ impl Task {
     fn hand_to_gossip(&mut self, topic: PubsubTopic, data: Vec<u8>) -> Result<usize, PublishError> {
         let hash = relay::topic(topic).hash();
         let size = data.len();
+        let bytes = message_bytes(&hash, &data);
         let gossip = &mut self.swarm.behaviour_mut().relay;
         let peers = relay::recipients(gossip, &hash);
         match gossip.publish(hash, data) {
-            Ok(_) => Ok(peers),
+            Ok(_) => {
+                self.recorder.record(Observed::RelaySent { topic, bytes: bytes * peers });
+                Ok(peers)
+            }
             Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {
                 Err(PublishError::NoPeers(topic))
             }

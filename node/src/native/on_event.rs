@@ -13,6 +13,7 @@ use libp2p::{identify, ping};
 use tokio::time::Instant;
 
 use super::behaviour::{BehaviourEvent, root_kind};
+use super::counting::message_bytes;
 use super::query;
 use super::recorder::{Dial, Observed};
 use super::relay;
@@ -111,9 +112,13 @@ impl Task {
             Err(_) => MessageAcceptance::Reject,
         };
         let gossip = &mut self.swarm.behaviour_mut().relay;
+        let others = relay::forwarded_to(gossip, &received.topic, &from);
         gossip.report_message_validation_result(id, &from, acceptance);
         match validated {
             Ok((topic, message)) => {
+                let bytes = message_bytes(&received.topic, &received.data);
+                self.recorder.record(Observed::RelayNet { topic, bytes });
+                self.recorder.record(Observed::RelaySent { topic, bytes: bytes * others });
                 self.recorder.record(Observed::Received(message.payload.len()));
                 let hash = message.hash(&topic);
                 tracing::debug!(%hash, %topic, peer = %from, "received");

@@ -80,6 +80,14 @@ impl Peers {
         }
     }
 
+    pub(super) fn contains(&self, peer: &PeerId) -> bool {
+        self.0.contains_key(peer)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.0.iter()
     }

@@ -22,6 +22,41 @@ impl Recorder for NoRecorder {
 /// What a [`Recorder`] takes: facts, and states that replace the last one of their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observed {
+    /// Bytes came on a connection.
+    Read(usize),
+    /// Bytes left on a connection.
+    Written(usize),
+    /// A stream was opened.
+    StreamOpened {
+        /// Whether this node opened it.
+        outbound: bool,
+    },
+    /// A stream is gone.
+    StreamClosed {
+        /// Whether this node had opened it.
+        outbound: bool,
+    },
+    /// A relay message came on a subscribed topic, perhaps not for the first time.
+    RelayGross {
+        /// The topic.
+        topic: PubsubTopic,
+        /// Bytes of the message and of its topic's name.
+        bytes: usize,
+    },
+    /// A relay message came for the first time and is valid.
+    RelayNet {
+        /// The topic.
+        topic: PubsubTopic,
+        /// Bytes of the message and of its topic's name.
+        bytes: usize,
+    },
+    /// A relay message, own or not, was handed to peers' queues.
+    RelaySent {
+        /// The topic.
+        topic: PubsubTopic,
+        /// Bytes of the message and of its topic's name, once for each peer.
+        bytes: usize,
+    },
     /// A relay message came for the first time and is valid; its payload in bytes.
     Received(usize),
     /// A relay message was refused: it does not decode, or is too large.
@@ -40,6 +75,8 @@ pub enum Observed {
     Dialed(Dial),
     /// Connected peers.
     Peers(usize),
+    /// Peers that are connected or that the node is to stay connected to.
+    Known(usize),
     /// Connected peers that speak a protocol, by who opened the connection.
     Speakers {
         /// Whether this node opened it.
@@ -53,8 +90,10 @@ pub enum Observed {
     KeepAliveFailed,
     /// A peer was disconnected for its metadata.
     MetadataFailed,
-    /// A peer asked the own Store.
+    /// A peer asks the own Store, and gets an answer.
     StoreQuery,
+    /// A peer asks the own Store while it serves as many queries as it takes.
+    StoreRefused,
     /// How long the own archive took to answer a peer.
     StoreAnswered(Duration),
     /// The own archive could not answer.

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use libp2p::PeerId;
 use libp2p::gossipsub::{
-    self, ConfigBuilder, IdentTopic, IdentityTransform, MaxCountSubscriptionFilter, Message,
-    MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash,
-    TopicScoreParams, TopicSubscriptionFilter, ValidationMode, Version,
+    self, ConfigBuilder, IdentTopic, MaxCountSubscriptionFilter, Message, MessageAuthenticity,
+    MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash, TopicScoreParams,
+    TopicSubscriptionFilter, ValidationMode, Version,
 };
 use waku_groupchat_waku::{DecodeError, PubsubTopic, WakuMessage, gossip_message_id, relay};
 
 use super::config::{NativeConfig, StartError};
+use super::counting::{CountedMessages, Subscribed};
 
 /// Gossipsub as the relay uses it.
 pub(super) type Relay =
-    gossipsub::Behaviour<IdentityTransform, MaxCountSubscriptionFilter<ClusterFilter>>;
+    gossipsub::Behaviour<CountedMessages, MaxCountSubscriptionFilter<ClusterFilter>>;
 
 /// How long gossipsub remembers the id of a message.
 const SEEN_TTL: Duration = Duration::from_secs(120);
@@ -50,8 +52,11 @@ impl TopicSubscriptionFilter for ClusterFilter {
     }
 }
 
-/// Gossipsub for a configuration.
-pub(super) fn behaviour(config: &NativeConfig) -> Result<Relay, StartError> {
+/// Gossipsub for a configuration, which counts what comes on the topics of `subscribed`.
+pub(super) fn behaviour(
+    config: &NativeConfig,
+    subscribed: Subscribed,
+) -> Result<Relay, StartError> {
     let bug = |error: &dyn std::fmt::Display| StartError::Relay(error.to_string());
     let filter = MaxCountSubscriptionFilter {
         filter: ClusterFilter { cluster: config.cluster },
@@ -59,9 +64,13 @@ pub(super) fn behaviour(config: &NativeConfig) -> Result<Relay, StartError> {
         max_subscriptions_per_request: MAX_TOPICS,
     };
     let gossipsub = parameters(config.max_message_size).build().map_err(|e| bug(&e))?;
-    let mut relay =
-        Relay::new_with_subscription_filter(MessageAuthenticity::Anonymous, gossipsub, filter)
-            .map_err(|e| bug(&e))?;
+    let mut relay = Relay::new_with_subscription_filter_and_transform(
+        MessageAuthenticity::Anonymous,
+        gossipsub,
+        filter,
+        CountedMessages::new(subscribed, config.recorder.clone()),
+    )
+    .map_err(|e| bug(&e))?;
     relay
         .with_peer_score(peer_score(config.ip_colocation_limit), thresholds())
         .map_err(|e| bug(&e))?;
@@ -192,6 +201,11 @@ pub(super) fn recipients(relay: &Relay, topic: &TopicHash) -> usize {
         .count()
 }
 
+/// Peers to which gossipsub queues a message that came from one of them: the rest of the mesh.
+pub(super) fn forwarded_to(relay: &Relay, topic: &TopicHash, from: &PeerId) -> usize {
+    relay.mesh_peers(topic).filter(|peer| *peer != from).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::key::NodeKey;
@@ -202,7 +216,7 @@ mod tests {
         let mut config = NativeConfig::new(NodeKey::generate());
         for limit in [0, 1, 5] {
             config.ip_colocation_limit = limit;
-            behaviour(&config).unwrap();
+            behaviour(&config, Subscribed::default()).unwrap();
         }
         topic_score().validate().unwrap();
         let built = parameters(150 * 1024).build().unwrap();

@@ -60,13 +60,14 @@ impl StoreServer {
     ) -> Option<Answer> {
         // Without an archive the protocol is not offered.
         let archive = self.archive.clone()?;
-        self.recorder.record(Observed::StoreQuery);
         let of_peer = self.serving.values().filter(|served| **served == peer).count();
         if self.serving.len() >= self.limit || of_peer >= self.limit_per_peer {
+            self.recorder.record(Observed::StoreRefused);
             tracing::debug!(%peer, "store query refused: too many at once");
             let refused = refusal(status::TOO_MANY_REQUESTS, "too many queries at once".to_owned());
             return Some(Answer { channel, response: refused.encode() });
         }
+        self.recorder.record(Observed::StoreQuery);
         self.serving.insert(id, peer);
         let recorder = self.recorder.clone();
         self.tasks.spawn_blocking(move || {

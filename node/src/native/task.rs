@@ -28,6 +28,7 @@ use super::behaviour::{self, Behaviour};
 use super::closing;
 use super::command::Command;
 use super::config::{NativeConfig, StartError};
+use super::counting::Subscribed;
 use super::held::Held;
 use super::listen;
 use super::peers::Peers;
@@ -62,6 +63,8 @@ pub(super) struct Task {
     pub(super) store_timeout: Duration,
     /// Subscribed topics.
     pub(super) topics: BTreeSet<PubsubTopic>,
+    /// The same, for what counts the relay's traffic.
+    pub(super) counted: Subscribed,
     pub(super) static_peers: StaticPeers,
     pub(super) peers: Peers,
     pub(super) server: StoreServer,
@@ -92,13 +95,15 @@ impl Task {
             config.reconnect_max,
         )?;
         let exempt: Vec<_> = static_peers.ids().collect();
+        let counted = Subscribed::default();
         Ok(Self {
-            swarm: behaviour::swarm(config, &exempt, tasks)?,
+            swarm: behaviour::swarm(config, &exempt, counted.clone(), tasks)?,
             cluster: config.cluster,
             shards: config.shards.iter().copied().collect(),
             max_message_size: config.max_message_size,
             store_timeout: config.store_timeout,
             topics: BTreeSet::new(),
+            counted,
             static_peers,
             peers: Peers::default(),
             server: StoreServer::new(archive, config.store_queries, config.recorder.clone()),
@@ -186,6 +191,8 @@ impl Task {
 
     fn record_sizes(&self) {
         self.peers.record(&*self.recorder);
+        let away = self.static_peers.ids().filter(|peer| !self.peers.contains(peer)).count();
+        self.recorder.record(Observed::Known(self.peers.len() + away));
         let gossip = &self.swarm.behaviour().relay;
         for topic in &self.topics {
             let mesh = gossip.mesh_peers(&relay::topic(*topic).hash()).count();

@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
-use waku_groupchat_metrics::Metrics;
+use waku_groupchat_metrics::{Metrics, Protocol as Service};
 use waku_groupchat_storage::{Archive, RocksArchive};
 
 use super::data_dir::DataDir;
@@ -54,6 +54,9 @@ impl Node {
         let data_dir = DataDir::open(&options.general.data_dir)?;
         let plans: Vec<Plan> = chat::plan(options, &data_dir)?.into_iter().collect();
         let metrics = Metrics::new(VERSION)?;
+        if let Some(peer) = &options.store.node {
+            metrics.node().service_peer(Service::Store, &peer.multiaddr().to_string());
+        }
         let archive = if options.store.enabled || !plans.is_empty() {
             let archive = RocksArchive::open(options.archive_path(), options.store.retention)?;
             Some(Arc::new(archive) as Arc<dyn Archive>)

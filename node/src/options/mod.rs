@@ -53,6 +53,7 @@ pub use types::{
 
 use self::settings::Settings;
 use self::source::{command_line, environment, file};
+pub(crate) use self::value::Scalar;
 
 /// All options of a node.
 #[derive(Clone, Debug)]

@@ -94,7 +94,7 @@ fn documented(relay: bool) -> (Router<State>, Arc<str>) {
             .routes(routes!(relay_messages::publish_auto));
     }
     let (own, document) = own.split_for_parts();
-    (own, openapi::render(&document))
+    (own, crate::openapi::render(document).into())
 }
 
 async fn unknown(uri: Uri) -> RestError {

@@ -39,12 +39,6 @@ pub(super) fn base() -> Document {
     Base::openapi()
 }
 
-/// The document as it is served.
-pub(super) fn render(document: &Document) -> Arc<str> {
-    // A struct of strings and maps always has a JSON form; a test reads it.
-    serde_json::to_string(document).unwrap_or_default().into()
-}
-
 /// This document
 #[utoipa::path(
     get, path = "/openapi.json", tag = "document", operation_id = "document",

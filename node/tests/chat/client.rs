@@ -5,8 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::Agent;
+use ureq::http::Response;
 
 use crate::process::Node;
 
@@ -24,9 +25,21 @@ pub(crate) fn until(what: &str, mut met: impl FnMut() -> bool) {
     }
 }
 
+/// Makes an account at each node, and a group of both that the first one makes. Gives the group.
+pub(crate) fn meet(first: &Client, second: &Client, name: &str) -> String {
+    let card = second.post("/accounts", json!({})).expect("an account")["card"].clone();
+    first.post("/accounts", json!({})).expect("an account");
+    let made = first.post("/groups", json!({ "name": name })).expect("a group");
+    let group = made["group"].as_str().expect("an id").to_owned();
+    first.invite(&group, &card);
+    second.join(&group);
+    group
+}
+
 /// Speaks to one node.
 pub(crate) struct Client {
     agent: Agent,
+    node: String,
     url: String,
     authorization: String,
 }
@@ -35,6 +48,11 @@ impl Client {
     /// Of a node that serves.
     pub(crate) fn of(node: &Node) -> Self {
         let token = fs::read_to_string(node.dir().join("api-token")).expect("the node's token");
+        Self::with_token(node, token.trim())
+    }
+
+    /// Of a node that serves, with this token.
+    pub(crate) fn with_token(node: &Node, token: &str) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -43,8 +61,9 @@ impl Client {
             .new_agent();
         Self {
             agent,
+            node: format!("http://{}", node.rest()),
             url: format!("http://{}/chat/v1", node.rest()),
-            authorization: format!("Bearer {}", token.trim()),
+            authorization: format!("Bearer {token}"),
         }
     }
 
@@ -74,6 +93,51 @@ impl Client {
             return Some(Value::Null);
         }
         Some(serde_json::from_str(&text).expect("JSON"))
+    }
+
+    /// Status and text of the answer to a request that may be refused, at any path of the node.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.node))
+            .header("Authorization", &self.authorization)
+            .header("Content-Type", "application/json")
+            .body(body.unwrap_or_default().to_owned())
+            .expect("a request");
+        let mut answer: Response<ureq::Body> = self.agent.run(request).expect("an answer");
+        let text = answer.body_mut().read_to_string().expect("text");
+        (answer.status().as_u16(), text)
+    }
+
+    /// Invites the account of a card.
+    pub(crate) fn invite(&self, group: &str, card: &Value) {
+        self.post(&format!("/groups/{group}/invitations"), json!({ "cards": [card] }))
+            .expect("an invitation");
+    }
+
+    /// Waits for an invitation, accepts it, and waits until it is in the group.
+    pub(crate) fn join(&self, group: &str) {
+        until("the invitation comes", || {
+            let waiting = self.get("/invitations");
+            waiting["invitations"].as_array().is_some_and(|list| !list.is_empty())
+        });
+        self.post(&format!("/invitations/{group}/accept"), json!({})).expect("accepted");
+        until("it has joined", || {
+            self.get(&format!("/groups/{group}"))["state"] == json!("joined")
+        });
+    }
+
+    /// Sends a text.
+    pub(crate) fn send(&self, group: &str, text: &str) {
+        self.post(&format!("/groups/{group}/messages"), json!({ "text": text })).expect("accepted");
+    }
+
+    /// Waits until it can read a text.
+    pub(crate) fn reads(&self, group: &str, text: &str) {
+        until("the message comes", || {
+            let page = self.get(&format!("/groups/{group}/messages"));
+            page["messages"].as_array().expect("a list").iter().any(|m| m["text"] == json!(text))
+        });
     }
 
     /// All messages of a group with one sender, by number. Each number is there once.

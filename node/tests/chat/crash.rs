@@ -18,7 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use waku_groupchat_node::crash::POINTS;
 
-use crate::client::{Client, until};
+use crate::client::{Client, meet, until};
 use crate::process::Node;
 
 /// Deaths at each named point.
@@ -55,7 +55,7 @@ fn nothing_accepted_is_lost_and_no_number_comes_twice() {
         |death: Option<&str>| Node::start(sender_dir.path(), std::slice::from_ref(&peer), death);
 
     let sender = start(None);
-    let group = converse(&sender, &receiver);
+    let group = meet(&Client::of(&sender), &Client::of(&receiver), "Crash");
     drop(sender);
 
     let mut accepted = BTreeMap::new();
@@ -90,27 +90,6 @@ fn deaths(rng: &mut StdRng) -> Vec<Death> {
         deaths.swap(i, rng.random_range(0..=i));
     }
     deaths
-}
-
-/// Makes an account at each node, and a group of both. Gives the group.
-fn converse(sender: &Node, receiver: &Node) -> String {
-    let (sender, receiver) = (Client::of(sender), Client::of(receiver));
-    let card = receiver.post("/accounts", json!({})).expect("an account")["card"].clone();
-    sender.post("/accounts", json!({})).expect("an account");
-    let made = sender.post("/groups", json!({ "name": "Crash" })).expect("a group");
-    let group = made["group"].as_str().expect("an id").to_owned();
-    sender
-        .post(&format!("/groups/{group}/invitations"), json!({ "cards": [card] }))
-        .expect("an invitation");
-    until("the invitation comes", || {
-        let waiting = receiver.get("/invitations");
-        waiting["invitations"].as_array().is_some_and(|list| !list.is_empty())
-    });
-    receiver.post(&format!("/invitations/{group}/accept"), json!({})).expect("accepted");
-    until("the receiver has joined", || {
-        receiver.get(&format!("/groups/{group}"))["state"] == json!("joined")
-    });
-    group
 }
 
 /// One life of the sender: sends until it dies. Notes what was accepted, by number.

@@ -3,4 +3,7 @@
 mod cli;
 mod client;
 mod crash;
+mod metrics;
 mod process;
+mod secrets;
+mod watch;

@@ -1,10 +1,11 @@
-//! A node as a process: started, killed, and known by the lines it logs.
+//! A node as a process: started, ended or killed, and known by what it writes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,12 +14,31 @@ use waku_groupchat_node::crash;
 /// The longest a node may take to start or to die.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Options of every node here; they stand in the environment, so that the command line wins.
+const OPTIONS: [(&str, &str); 11] = [
+    ("LISTEN_ADDRESS", "127.0.0.1"),
+    ("TCP_PORT", "0"),
+    ("REST_PORT", "0"),
+    ("METRICS_SERVER_PORT", "0"),
+    ("CLUSTER_ID", "16"),
+    ("LOG_FORMAT", "JSON"),
+    ("GROUP_CHAT_REGISTRATION_DELAY", "0s"),
+    ("GROUP_CHAT_INVITATION_DELAY", "0s"),
+    ("GROUP_CHAT_PUBLISH_RETRY", "1s"),
+    ("GROUP_CHAT_GAP_GRACE", "1s"),
+    ("GROUP_CHAT_GAP_RETRY", "1s"),
+];
+
 /// What the node says once all of it runs.
 #[derive(Clone, Debug)]
 struct Ready {
     rest: String,
     address: String,
+    metrics: String,
 }
+
+/// All that a process has written, line by line.
+pub(crate) type Written = Arc<Mutex<String>>;
 
 /// A running node. Killed when dropped.
 pub(crate) struct Node {
@@ -26,6 +46,8 @@ pub(crate) struct Node {
     dir: PathBuf,
     lines: Receiver<Ready>,
     ready: Option<Ready>,
+    written: Written,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -36,19 +58,8 @@ impl Node {
         command
             .arg("run")
             .arg(format!("--data-dir={}", dir.display()))
-            .args([
-                "--listen-address=127.0.0.1",
-                "--tcp-port=0",
-                "--rest-port=0",
-                "--cluster-id=16",
-                "--log-format=JSON",
-                "--group-chat-registration-delay=0s",
-                "--group-chat-invitation-delay=0s",
-                "--group-chat-publish-retry=1s",
-                "--group-chat-gap-grace=1s",
-                "--group-chat-gap-retry=1s",
-            ])
             .args(options)
+            .envs(OPTIONS.map(|(name, value)| (format!("WAKU_GROUPCHAT_{name}"), value)))
             .env_remove(crash::VARIABLE)
             .envs(death.map(|death| (crash::VARIABLE, death)))
             .stdin(Stdio::null())
@@ -56,9 +67,12 @@ impl Node {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (ready, lines) = sync_channel(1);
-        watch(child.stdout.take().expect("piped"), ready.clone());
-        watch(child.stderr.take().expect("piped"), ready);
-        let mut node = Self { child, dir: dir.to_owned(), lines, ready: None };
+        let written = Written::default();
+        let readers = vec![
+            watch(child.stdout.take().expect("piped"), ready.clone(), Arc::clone(&written)),
+            watch(child.stderr.take().expect("piped"), ready, Arc::clone(&written)),
+        ];
+        let mut node = Self { child, dir: dir.to_owned(), lines, ready: None, written, readers };
         if death.is_none() {
             assert!(node.serves(), "the node serves");
         }
@@ -84,12 +98,21 @@ impl Node {
 
     /// Address of its HTTP API.
     pub(crate) fn rest(&self) -> &str {
-        &self.ready.as_ref().expect("it serves").rest
+        &self.ready().rest
     }
 
     /// An address other nodes can dial.
     pub(crate) fn address(&self) -> &str {
-        &self.ready.as_ref().expect("it serves").address
+        &self.ready().address
+    }
+
+    /// Address of its metrics, if they are on.
+    pub(crate) fn metrics(&self) -> &str {
+        &self.ready().metrics
+    }
+
+    fn ready(&self) -> &Ready {
+        self.ready.as_ref().expect("it serves")
     }
 
     /// Kills it where it stands.
@@ -102,9 +125,26 @@ impl Node {
     pub(crate) fn wait_for_death(&mut self) {
         let start = Instant::now();
         while self.child.try_wait().expect("its own child").is_none() {
-            assert!(start.elapsed() < DEADLINE, "the crash point is passed");
+            assert!(start.elapsed() < DEADLINE, "it dies");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Asks it to end, waits until it has, and gives all that it wrote.
+    pub(crate) fn end(mut self) -> String {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        assert!(asked.success());
+        self.wait_for_death();
+        self.written()
+    }
+
+    /// All that it wrote, once it is dead.
+    pub(crate) fn written(&mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("the reader does not panic");
+        }
+        lock(&self.written).clone()
     }
 }
 
@@ -115,21 +155,48 @@ impl Drop for Node {
     }
 }
 
+fn lock(written: &Written) -> std::sync::MutexGuard<'_, String> {
+    written.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Reads a log to its end, so that the node never waits for us; reports the line that says it is
-/// ready, shows warnings and errors.
-fn watch(log: impl Read + Send + 'static, ready: SyncSender<Ready>) {
+/// ready, shows warnings and errors, and keeps everything.
+fn watch(
+    log: impl Read + Send + 'static,
+    ready: SyncSender<Ready>,
+    written: Written,
+) -> JoinHandle<()> {
     thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-            let fields = &entry["fields"];
-            if fields["message"] == "the node is ready" {
-                let text = |key: &str| fields[key].as_str().unwrap_or_default().to_owned();
-                let address = text("addresses").split(',').next().unwrap_or_default().to_owned();
+        let mut lines = BufReader::new(log).split(b'\n');
+        while let Some(Ok(line)) = lines.next() {
+            let line = String::from_utf8_lossy(&line);
+            if line.contains("the node is ready") {
                 // Only the first one is waited for.
-                let _ = ready.try_send(Ready { rest: text("rest"), address });
-            } else if !matches!(entry["level"].as_str(), Some("INFO" | "DEBUG" | "TRACE")) {
+                let _ = ready.try_send(Ready {
+                    rest: field(&line, "rest"),
+                    address: first(&field(&line, "addresses")),
+                    metrics: field(&line, "metrics"),
+                });
+            } else if !["INFO", "DEBUG", "TRACE"].iter().any(|level| line.contains(level)) {
                 println!("node: {line}");
             }
+            let mut written = lock(&written);
+            written.push_str(&line);
+            written.push('\n');
         }
-    });
+    })
+}
+
+/// A field of a line of the log, in either format; empty if it is not there.
+fn field(line: &str, name: &str) -> String {
+    let json: Value = serde_json::from_str(line).unwrap_or_default();
+    if json.is_object() {
+        return json["fields"][name].as_str().unwrap_or_default().to_owned();
+    }
+    let after = line.split_once(&format!(" {name}=")).map_or("", |(_, after)| after);
+    after.split(' ').next().unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn first(list: &str) -> String {
+    list.split(',').next().unwrap_or_default().to_owned()
 }

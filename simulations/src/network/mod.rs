@@ -33,7 +33,7 @@ use waku_groupchat_core::{MemoryStore, Timestamp};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
 pub use links::Links;
-pub use node::{Archive, Node};
+pub use node::{Archive, Mishap, Node};
 
 /// Where virtual time starts: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -170,8 +170,13 @@ impl Network {
 
     /// Adds a node with an empty store and starts it.
     pub fn add_node(&mut self) -> NodeId {
+        self.add_node_with(None)
+    }
+
+    /// Adds a node whose store fails once.
+    pub fn add_node_with(&mut self, mishap: Option<Mishap>) -> NodeId {
         let id = NodeId(self.nodes.len());
-        self.nodes.push(Node::new());
+        self.nodes.push(Node::new(mishap));
         self.start(id, MemoryStore::new());
         id
     }
@@ -247,12 +252,21 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the node is stopped, or its store fails.
+    /// If the node is stopped, or crashes.
     pub fn command(&mut self, id: NodeId, command: Command) -> Result<Answer, CommandError> {
+        self.try_command(id, command).expect("each command is answered at once")
+    }
+
+    /// Gives a command to a node; `None` if that is stopped, or crashes before it answers.
+    pub fn try_command(
+        &mut self,
+        id: NodeId,
+        command: Command,
+    ) -> Option<Result<Answer, CommandError>> {
         self.sequence += 1;
         let name = CommandId(self.sequence);
         self.input(id, Input::Command(name, command));
-        self.nodes[id.0].answer(name).expect("each command is answered at once")
+        self.nodes[id.0].answer(name)
     }
 
     /// Lets the time pass.
@@ -293,8 +307,8 @@ impl Network {
             }
             (_, Some((at, id))) if at <= end => {
                 self.now = at;
-                self.nodes[id.0].handle_timeout(self.now);
-                self.drain(id);
+                let survives = self.nodes[id.0].handle_timeout(self.now);
+                self.go_on(id, survives);
                 true
             }
             _ => false,
@@ -330,8 +344,18 @@ impl Network {
 
     fn input(&mut self, id: NodeId, input: Input) {
         if self.nodes[id.0].is_up() {
-            self.nodes[id.0].handle(self.now, input);
+            let survives = self.nodes[id.0].handle(self.now, &input);
+            self.go_on(id, survives);
+        }
+    }
+
+    /// Does what a node wants done, or starts it again if it crashed.
+    fn go_on(&mut self, id: NodeId, survives: bool) {
+        if survives {
             self.drain(id);
+        } else {
+            self.note(id, "crashes");
+            self.restart(id);
         }
     }
 
@@ -429,15 +453,21 @@ impl Network {
             Some(found) => Ok(found.len() as u64),
             None => Err("cannot be reached".to_owned()),
         };
+        let life = self.nodes[id.0].life();
         let mut hashes = Vec::new();
         for (hash, message) in found.unwrap_or_default() {
             match request.what {
-                FetchWhat::Messages => self.input(id, Input::Message(message)),
+                FetchWhat::Messages if self.nodes[id.0].life() == life => {
+                    self.input(id, Input::Message(message));
+                }
+                FetchWhat::Messages => return,
                 FetchWhat::Hashes => hashes.push(hash),
             }
         }
         let result = FetchResult { tried: vec![FetchTry { source, outcome }], hashes };
-        self.input(id, Input::Fetched(fetch, result));
+        if self.nodes[id.0].life() == life {
+            self.input(id, Input::Fetched(fetch, result));
+        }
     }
 
     fn later(&mut self, at: Timestamp, happening: Happening) {

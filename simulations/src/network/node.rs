@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use waku_groupchat_core::api::{
     Answer, CommandError, CommandId, Config, Event, EventRecord, Input, Output,
 };
-use waku_groupchat_core::{Core, MemoryStore, Timestamp};
+use waku_groupchat_core::{Core, Fault as CoreFault, MemoryStore, Timestamp};
+use waku_groupchat_storage::testing::{Fault, FaultStore};
 use waku_groupchat_waku::{ContentTopic, MessageHash, PubsubTopic, WakuMessage};
 
 /// Messages by time and hash, as a Waku archive orders them.
@@ -44,10 +45,33 @@ impl Archive {
     }
 }
 
+/// What goes wrong with a node's store, once. Commits are counted from 1, since the node was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// This commit fails, and the core goes on: what it was given is given again.
+    Fails(u64),
+    /// The node crashes instead of this commit, and is started again.
+    CrashBefore(u64),
+    /// The node crashes right after this commit, and is started again: everything that should
+    /// follow from it is lost, answers too.
+    CrashAfter(u64),
+}
+
+impl Mishap {
+    fn fault(self) -> Fault {
+        match self {
+            Self::Fails(commit) | Self::CrashBefore(commit) => Fault::At(commit),
+            Self::CrashAfter(_) => Fault::Never,
+        }
+    }
+}
+
 /// A node of a virtual network.
 #[derive(Debug)]
 pub struct Node {
-    core: Option<Core<MemoryStore>>,
+    core: Option<Core<FaultStore<MemoryStore>>>,
+    /// What is still to go wrong.
+    mishap: Option<Mishap>,
     /// How often it was started.
     life: u32,
     stopped: MemoryStore,
@@ -58,9 +82,10 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(mishap: Option<Mishap>) -> Self {
         Self {
             core: None,
+            mishap,
             life: 0,
             stopped: MemoryStore::new(),
             archive: Archive::default(),
@@ -75,8 +100,22 @@ impl Node {
     /// # Panics
     ///
     /// If the node is stopped.
-    pub fn core(&self) -> &Core<MemoryStore> {
+    pub fn core(&self) -> &Core<FaultStore<MemoryStore>> {
         self.core.as_ref().expect("the node is up")
+    }
+
+    /// What it has written.
+    ///
+    /// # Panics
+    ///
+    /// If the node is stopped.
+    pub fn written(&self) -> &MemoryStore {
+        self.core().store().inner()
+    }
+
+    /// Whether what was to go wrong has not happened yet.
+    pub fn awaits_mishap(&self) -> bool {
+        self.mishap.is_some()
     }
 
     /// Whether it runs.
@@ -96,6 +135,8 @@ impl Node {
         seed: [u8; 32],
         now: Timestamp,
     ) {
+        let fault = self.mishap.map_or(Fault::Never, Mishap::fault);
+        let store = FaultStore::new(store, fault);
         let core = Core::open(store, config, seed, now).expect("a store of its own making");
         self.core = Some(core);
         self.life += 1;
@@ -104,7 +145,7 @@ impl Node {
 
     pub(super) fn stop(&mut self) {
         if let Some(core) = self.core.take() {
-            self.stopped = core.into_store();
+            self.stopped = core.into_store().into_inner();
         }
     }
 
@@ -117,16 +158,36 @@ impl Node {
         self.core.as_ref().and_then(Core::poll_timeout)
     }
 
-    pub(super) fn handle(&mut self, now: Timestamp, input: Input) {
-        if let Some(core) = &mut self.core {
-            core.handle(now, input).expect("memory does not fail");
-        }
+    /// `false` if it crashed.
+    #[must_use]
+    pub(super) fn handle(&mut self, now: Timestamp, input: &Input) -> bool {
+        self.survives(|core| core.handle(now, input.clone()))
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Timestamp) {
-        if let Some(core) = &mut self.core {
-            core.handle_timeout(now).expect("memory does not fail");
-        }
+    /// `false` if it crashed.
+    #[must_use]
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) -> bool {
+        self.survives(|core| core.handle_timeout(now))
+    }
+
+    fn survives(
+        &mut self,
+        work: impl Fn(&mut Core<FaultStore<MemoryStore>>) -> Result<(), CoreFault>,
+    ) -> bool {
+        let Some(core) = &mut self.core else { return true };
+        let done = work(core);
+        let crash = match (done, self.mishap) {
+            (Ok(()), Some(Mishap::CrashAfter(commit))) if core.store().commits() >= commit => true,
+            (Ok(()), _) => return true,
+            (Err(_), Some(Mishap::Fails(_))) => {
+                work(core).expect("the store works again");
+                false
+            }
+            (Err(_), Some(Mishap::CrashBefore(_))) => true,
+            (Err(fault), _) => panic!("memory does not fail: {fault}"),
+        };
+        self.mishap = None;
+        !crash
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {

@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use super::Api;
@@ -17,6 +17,7 @@ use super::openapi;
 use crate::chat::access::{Access, Scope};
 use crate::chat::now;
 use crate::chat::tokens::{Denied, Tokens};
+use crate::openapi::operations;
 
 /// What every operation that asks the core may answer.
 const CORE: &[Code] = &[Code::QueueFull, Code::Database, Code::Stopped];
@@ -50,13 +51,6 @@ impl Routes {
     pub(super) fn finish(self) -> (Router<Api>, OpenApi) {
         self.0.split_for_parts()
     }
-}
-
-/// The operations of a path.
-pub(super) fn operations(
-    path: &mut PathItem,
-) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
-    [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
 }
 
 /// Lets requests with a token of this node in, and keeps answers out of caches: they hold secrets.

@@ -19,7 +19,8 @@ use crate::chat::access::Scope;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewAccount {}
 
-/// From `POST /accounts`. It holds secrets: no `Debug`.
+/// From `POST /accounts`. It holds secrets.
+// No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedAccount {
@@ -35,8 +36,8 @@ pub struct CreatedAccount {
     pub card: String,
 }
 
-/// From `POST /installations/requests`, and to `POST /installations`. It holds a secret: no
-/// `Debug`.
+/// To `POST /installations`. It holds a secret.
+// No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LinkRequest {
@@ -44,7 +45,8 @@ pub struct LinkRequest {
     pub request: String,
 }
 
-/// From `POST /installations/requests`. It holds a secret: no `Debug`.
+/// From `POST /installations/requests`. It holds a secret.
+// No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkRequested {
@@ -112,7 +114,8 @@ pub struct Members {
     pub members: Vec<MemberView>,
 }
 
-/// To `POST /groups/{group}/invitations`. Cards let their holders invite: no `Debug`.
+/// To `POST /groups/{group}/invitations`.
+// Cards let their holders invite: no `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewInvitations {
@@ -139,7 +142,8 @@ pub struct Invitations {
     pub invitations: Vec<InvitationView>,
 }
 
-/// To `POST /groups/{group}/messages`. No `Debug`: what people say stays out of logs.
+/// To `POST /groups/{group}/messages`.
+// No `Debug`: what people say stays out of logs.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewMessage {
@@ -262,7 +266,8 @@ pub struct NewToken {
     pub expires: Option<Timestamp>,
 }
 
-/// From `POST /tokens`. It holds a secret: no `Debug`.
+/// From `POST /tokens`. It holds a secret.
+// No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedToken {

@@ -1,0 +1,237 @@
+//! Events as lines for people.
+
+use std::collections::HashMap;
+
+use waku_groupchat_core::api::views::{GapState, MessageView};
+use waku_groupchat_core::api::{Event, EventRecord};
+use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+
+use super::messages::sending;
+use super::text::{clean, clean_line, clock, date, hang};
+
+/// Makes lines of events, under a head a day.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// Whether each line names its group.
+    groups: bool,
+    names: HashMap<GroupId, String>,
+    own: Option<AccountId>,
+    day: String,
+    /// The last own message that was shown, a sender.
+    shown: HashMap<(GroupId, InstallationId), u64>,
+}
+
+impl Lines {
+    pub(super) fn new(groups: bool) -> Self {
+        let (names, shown) = (HashMap::new(), HashMap::new());
+        Self { groups, names, own: None, day: String::new(), shown }
+    }
+
+    /// The names of groups.
+    pub(super) fn know(&mut self, names: impl IntoIterator<Item = (GroupId, String)>) {
+        self.names.extend(names);
+    }
+
+    /// The own account.
+    pub(super) fn own(&mut self, account: AccountId) {
+        self.own = Some(account);
+    }
+
+    /// Whether the event changes what there is to know, or names what is not known.
+    pub(super) fn needs(&self, event: &Event) -> bool {
+        match event {
+            Event::ProfileChanged { .. } | Event::Joined { .. } => true,
+            Event::Message { id, .. } | Event::MessageState { id, .. } => {
+                self.own.is_none() || !self.names.contains_key(&id.group)
+            }
+            Event::Invited { group, .. } => !self.names.contains_key(group),
+            _ => false,
+        }
+    }
+
+    /// Whether this own message was not shown yet.
+    pub(super) fn is_new(&self, id: MessageId) -> bool {
+        self.shown.get(&(id.group, id.installation)).is_none_or(|shown| *shown < id.number)
+    }
+
+    /// What is said before the first event.
+    pub(super) fn following(&self, only: Option<GroupId>, after: u64) -> String {
+        let what = only.map_or_else(|| "all groups".to_owned(), |group| self.name(group));
+        format!("Following {what}, after event {after}. Ctrl-C ends it.")
+    }
+
+    /// An event, with its message where it has one to show.
+    pub(super) fn event(&mut self, record: &EventRecord, message: Option<&MessageView>) -> String {
+        let mut text = self.head(record.at);
+        let time = clock(record.at);
+        let told = match (&record.event, message) {
+            (Event::Message { .. } | Event::MessageState { .. }, Some(message)) => {
+                let id = message.id;
+                if Some(message.account) == self.own {
+                    self.shown.insert((id.group, id.installation), id.number);
+                }
+                let lead = format!("{time}  {}", self.lead(message));
+                return text + &hang(&lead, &clean(&message.text));
+            }
+            (Event::MessageState { id, state }, None) => {
+                let how = sending(*state);
+                format!("your {}#{}: {}", id.installation.short(), id.number, how.trim_start())
+            }
+            (event, _) => self.tell(event),
+        };
+        let group = super::watch::group_of(&record.event);
+        let place = group.map(|group| self.place(group)).unwrap_or_default();
+        text.push_str(&hang(&format!("{time}  {place}* "), &told));
+        text
+    }
+
+    /// A new day's head.
+    fn head(&mut self, at: Timestamp) -> String {
+        let today = date(at);
+        if today == self.day {
+            return String::new();
+        }
+        let gap = if self.day.is_empty() { "" } else { "\n" };
+        let head = format!("{gap}{today} (UTC)\n");
+        self.day = today;
+        head
+    }
+
+    fn lead(&self, message: &MessageView) -> String {
+        let account = message.account.short();
+        let who = if Some(message.account) == self.own { "you" } else { &account };
+        let (place, id) = (self.place(message.id.group), message.id);
+        let how = message.sending.map(sending).unwrap_or_default();
+        format!("{place}{who:<8} {}#{}{how}  ", id.installation.short(), id.number)
+    }
+
+    fn place(&self, group: GroupId) -> String {
+        if self.groups { format!("[{}] ", self.name(group)) } else { String::new() }
+    }
+
+    fn name(&self, group: GroupId) -> String {
+        match self.names.get(&group) {
+            Some(name) => clean_line(name),
+            None => group.short(),
+        }
+    }
+
+    /// An event in words.
+    fn tell(&self, event: &Event) -> String {
+        match event {
+            Event::InstallationLinked { installation, .. } => {
+                format!("installation {} is in the account now", installation.short())
+            }
+            Event::Registered { day, .. } => {
+                let day = date(Timestamp::from_secs(day.saturating_mul(86_400)));
+                format!("registered for {day}: others can invite this account")
+            }
+            Event::Invited { account, installations, .. } => {
+                let s = if *installations == 1 { "" } else { "s" };
+                format!("invited {}, with {installations} installation{s}", account.short())
+            }
+            Event::InvitationFailed { account, reason, .. } => {
+                format!("{} cannot be added: {}", account.short(), clean_line(reason))
+            }
+            Event::Invitation { group, name, from } => format!(
+                "{} invites to {}. Join: waku-groupchat group accept {}",
+                from.short(),
+                clean_line(name),
+                group.short()
+            ),
+            Event::Joined { .. } => "joined".to_owned(),
+            Event::MembersAdded { accounts, .. } => {
+                let who: Vec<_> = accounts.iter().map(|account| account.short()).collect();
+                format!("in the group now: {}", who.join(", "))
+            }
+            Event::ProfileChanged { name, description, .. } => {
+                let about = if description.is_empty() { "" } else { ": " };
+                format!("now called {}{about}{}", clean_line(name), clean_line(description))
+            }
+            Event::Gap { gap } => {
+                let how = match gap.state {
+                    GapState::Missing => "is missing",
+                    GapState::Fetching => "is missing; archives are asked",
+                    GapState::Recovered => "was missing, and came",
+                    GapState::Unavailable => "is missing, and no archive has it",
+                    GapState::Withdrawn => "was said to be missing, and never was",
+                };
+                let (account, sender) = (gap.account.short(), gap.installation.short());
+                format!("{account} {sender}#{} {how}", gap.number)
+            }
+            Event::Refused { installation, reason, .. } => {
+                let from = installation.map(|i| format!(" from {}", i.short())).unwrap_or_default();
+                format!("refused a message{from}: {reason}")
+            }
+            // These are shown with their text.
+            Event::Message { .. } | Event::MessageState { .. } => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waku_groupchat_core::api::views::SendState;
+
+    use super::*;
+
+    const GROUP: GroupId = GroupId::from_bytes([0xaa; 16]);
+    const OWN: AccountId = AccountId::from_bytes([1; 32]);
+
+    fn message(account: u8, number: u64, text: &str, sending: Option<SendState>) -> MessageView {
+        MessageView {
+            id: MessageId {
+                group: GROUP,
+                installation: InstallationId::from_bytes([account; 32]),
+                number,
+            },
+            account: AccountId::from_bytes([account; 32]),
+            text: text.to_owned(),
+            time: Timestamp::ZERO,
+            waku_hash: String::new(),
+            sending,
+        }
+    }
+
+    fn show(lines: &mut Lines, secs: u64, event: Event, message: Option<&MessageView>) -> String {
+        let at = Timestamp::from_secs(1_763_860_953 + secs);
+        lines.event(&EventRecord { cursor: 1, at, event }, message)
+    }
+
+    #[test]
+    fn events_are_readable() {
+        let mut lines = Lines::new(true);
+        lines.know([(GROUP, "Lunch\u{1b}".to_owned())]);
+        lines.own(OWN);
+        let other = message(2, 10, "yes\nor one", None);
+        let own = message(1, 1, "noon?", Some(SendState::Published { peers: 2 }));
+        let state = |state| Event::MessageState { id: own.id, state };
+        assert!(lines.is_new(own.id));
+        let mut text = show(&mut lines, 0, state(SendState::Published { peers: 2 }), Some(&own));
+        assert!(!lines.is_new(own.id));
+        let heard = Event::Message { id: other.id, account: other.account };
+        text += &show(&mut lines, 5, heard, Some(&other));
+        text += &show(&mut lines, 9, state(SendState::Acknowledged), None);
+        let added = Event::MembersAdded { group: GROUP, accounts: vec![OWN] };
+        text += &show(&mut lines, 86_400, added, None);
+        assert_eq!(
+            text,
+            "2025-11-23 (UTC)\n\
+             01:22:33  [Lunch\u{fffd}] you      01010101#1  at 2 peers  noon?\n\
+             01:22:38  [Lunch\u{fffd}] 02020202 02020202#10  yes\n\
+             \x20                                        or one\n\
+             01:22:42  [Lunch\u{fffd}] * your 01010101#1: received\n\
+             \n\
+             2025-11-24 (UTC)\n\
+             01:22:33  [Lunch\u{fffd}] * in the group now: 01010101\n"
+        );
+    }
+
+    #[test]
+    fn one_group_is_not_named_on_each_line() {
+        let mut lines = Lines::new(false);
+        let text = show(&mut lines, 0, Event::Joined { group: GROUP }, None);
+        assert_eq!(text, "2025-11-23 (UTC)\n01:22:33  * joined\n");
+        assert!(lines.following(Some(GROUP), 7).contains("aaaaaaaa, after event 7"));
+    }
+}
