@@ -14,7 +14,7 @@ use waku_groupchat_core::api::EventRecord;
 use super::CliError;
 use super::client::Client;
 use super::sse::{Frame, Parser};
-use crate::chat::api::types::StreamClosed;
+use crate::chat::api::types::{CloseReason, StreamClosed};
 
 /// A connection on which nothing came for this long is given up: three of the node's comments.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -95,6 +95,11 @@ impl<'c> Follower<'c> {
                 "closed" => {
                     let closed: StreamClosed =
                         serde_json::from_str(&frame.data).map_err(CliError::Event)?;
+                    if matches!(closed.reason, CloseReason::Revoked | CloseReason::Expired) {
+                        // Asking again tells it as it is.
+                        self.lines = None;
+                        continue;
+                    }
                     return Ok(self.lose(closed.detail));
                 }
                 _ => {}

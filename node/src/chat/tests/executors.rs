@@ -13,7 +13,8 @@ use waku_groupchat_storage::{Archive, ArchiveQuery, ArchivedMessage, MemoryArchi
 use waku_groupchat_waku::WakuMessage;
 use waku_groupchat_waku::store::{StoreEntry, StoreQueryRequest, StoreQueryResponse};
 
-use super::rig::{FakeEngine, TOPIC, foreign_message};
+use super::fakes::FakeEngine;
+use super::rig::{TOPIC, foreign_message};
 use crate::chat::fetch::Fetcher;
 use crate::chat::handle::{CoreHandle, Message, Status};
 use crate::engine::QueryError;

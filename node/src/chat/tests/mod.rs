@@ -3,6 +3,7 @@
 mod bad_input;
 mod document;
 mod executors;
+mod fakes;
 mod fault;
 mod http;
 mod queue;

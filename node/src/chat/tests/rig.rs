@@ -1,34 +1,29 @@
 //! A chat on an engine that publishes to nobody, and requests without a socket.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use waku_groupchat_core::Store;
 use waku_groupchat_core::api::Config;
-use waku_groupchat_core::{Batch, Store, StoreError};
 use waku_groupchat_metrics::Metrics;
 use waku_groupchat_storage::{Archive, KvStore, MemoryArchive};
-use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
 use super::document;
+use super::fakes::{Breakable, FakeEngine};
 use crate::chat::tokens::Tokens;
 use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
-use crate::engine::{
-    Engine, EngineError, EngineInfo, PeerInfo, PeerName, PublishError, Published, QueryError,
-};
+use crate::engine::Engine;
 use crate::extension::{Connectivity, Context, Extension};
 use crate::node::Intake;
 use crate::publisher::Publisher;
@@ -42,104 +37,6 @@ pub(super) const STREAMS: StreamOptions =
     StreamOptions { buffer: 4, keep_alive: Duration::from_millis(50) };
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
-
-type StoreAnswer = Result<StoreQueryResponse, QueryError>;
-type StoreFn = Box<dyn FnMut(&PeerName, &StoreQueryRequest) -> StoreAnswer + Send>;
-
-/// An engine that hands what is published to nobody but the test.
-#[derive(Default)]
-pub(super) struct FakeEngine {
-    /// While this is locked, publishes wait.
-    pub(super) gate: tokio::sync::Mutex<()>,
-    /// Names and answers of store peers.
-    store: Mutex<Option<(Vec<PeerName>, StoreFn)>>,
-}
-
-impl std::fmt::Debug for FakeEngine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FakeEngine")
-    }
-}
-
-impl FakeEngine {
-    /// Gives it store peers.
-    pub(super) fn serve(
-        &self,
-        peers: &[&str],
-        answer: impl FnMut(&PeerName, &StoreQueryRequest) -> StoreAnswer + Send + 'static,
-    ) {
-        let peers = peers.iter().copied().map(PeerName::new).collect();
-        *self.store.lock() = Some((peers, Box::new(answer)));
-    }
-}
-
-#[async_trait]
-impl Engine for FakeEngine {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    async fn subscribe(&self, _: PubsubTopic) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    async fn unsubscribe(&self, _: PubsubTopic) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    async fn publish(
-        &self,
-        topic: PubsubTopic,
-        message: WakuMessage,
-    ) -> Result<Published, PublishError> {
-        let _open = self.gate.lock().await;
-        Ok(Published { hash: message.hash(&topic), peers: 1 })
-    }
-
-    async fn store_query(&self, peer: &PeerName, request: StoreQueryRequest) -> StoreAnswer {
-        match &mut *self.store.lock() {
-            Some((_, answer)) => answer(peer, &request),
-            None => Err(QueryError::Unreachable(peer.clone())),
-        }
-    }
-
-    async fn store_peers(&self) -> Result<Vec<PeerName>, EngineError> {
-        Ok(self.store.lock().as_ref().map(|(peers, _)| peers.clone()).unwrap_or_default())
-    }
-
-    async fn peers(&self) -> Result<Vec<PeerInfo>, EngineError> {
-        Ok(Vec::new())
-    }
-
-    async fn info(&self) -> Result<EngineInfo, EngineError> {
-        Err(EngineError::Closed)
-    }
-
-    async fn shutdown(&self) {}
-}
-
-/// A database that fails to write while the test says so.
-pub(super) struct Breakable {
-    store: KvStore,
-    broken: Arc<AtomicBool>,
-}
-
-impl Store for Breakable {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        self.store.scan(prefix)
-    }
-
-    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(StoreError::new("writing a batch", io::Error::other("no space")));
-        }
-        self.store.commit(batch)
-    }
-}
 
 /// What a request has besides its method and path.
 #[derive(Default)]
