@@ -6,7 +6,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# Build results stay out of the checkout, so that several checkouts share them.
+# Build results stay out of the checkout, so that a fresh one finds the dependencies built. Checkouts
+# that build at the same time need a folder each: Cargo takes their packages for the same ones.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/waku-groupchat/target
 # Where scripts/setup.sh leaves what it installs.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(HOME)/.cache/waku-groupchat/go/bin:$(PATH)
