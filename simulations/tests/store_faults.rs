@@ -111,7 +111,7 @@ fn conversation(who: Who, mishap: Option<Mishap>) -> u64 {
     net.set_store_cut(deaf, false);
     rename(&mut net, creator, group);
     say(&mut net, joiner, group, LINES[4]);
-    net.run_for(MINUTE * 30);
+    net.run_for(MINUTE * 10);
     all_is_well(&net, [creator, joiner], group);
     let node = net.node(troubled);
     assert!(!node.awaits_mishap(), "{mishap:?} has not happened");
@@ -160,10 +160,38 @@ fn told_once<S: Store>(core: &Core<S>, messages: &[MessageView]) {
     assert_eq!(told, others);
 }
 
+/// Linking a second installation; how many commits the one with the mishap made.
+fn linking(who: Who, mishap: Option<Mishap>) -> u64 {
+    let mut net = Network::new(2, Links::perfect());
+    let of = |which: Who| mishap.filter(|_| which == who);
+    let first = net.add_node_with(of(Who::Creator));
+    let second = net.add_node_with(of(Who::Joiner));
+    card(&mut net, first);
+    let request = match net.command(second, Command::RequestLink) {
+        Ok(Answer::LinkRequested { request, .. }) => request,
+        other => panic!("a link request: {other:?}"),
+    };
+    net.command(first, Command::AcceptLink { request }).expect("a good request");
+    net.run_for(MINUTE * 10);
+    let accounts = [first, second].map(|node| {
+        let core = net.node(node).core();
+        assert_eq!(core.installations().expect("memory").len(), 2, "{}", net.story(60));
+        core.account().expect("memory").expect("an account").account
+    });
+    assert_eq!(accounts[0], accounts[1]);
+    let node = net.node(if who == Who::Creator { first } else { second });
+    assert!(!node.awaits_mishap(), "{mishap:?} has not happened");
+    node.core().store().commits()
+}
+
 /// The mishap at every commit that there is without one; `NTH` names one alone.
-fn at_every_commit(who: Who, mishap: fn(u64) -> Mishap) {
+fn at_every_commit(
+    conversation: fn(Who, Option<Mishap>) -> u64,
+    who: Who,
+    mishap: fn(u64) -> Mishap,
+) {
     let commits = conversation(who, None);
-    assert!(commits > 20, "{commits} commits");
+    assert!(commits > 5, "{commits} commits");
     let nth: Option<u64> =
         std::env::var("NTH").ok().map(|text| text.parse().expect("NTH is a number"));
     for n in 1..=commits {
@@ -176,30 +204,37 @@ fn at_every_commit(who: Who, mishap: fn(u64) -> Mishap) {
 
 #[test]
 fn a_failed_commit_of_the_creator_is_made_up_for() {
-    at_every_commit(Who::Creator, Mishap::Fails);
+    at_every_commit(conversation, Who::Creator, Mishap::Fails);
 }
 
 #[test]
 fn a_failed_commit_of_a_joiner_is_made_up_for() {
-    at_every_commit(Who::Joiner, Mishap::Fails);
+    at_every_commit(conversation, Who::Joiner, Mishap::Fails);
 }
 
 #[test]
 fn a_crash_of_the_creator_before_a_commit_loses_nothing() {
-    at_every_commit(Who::Creator, Mishap::CrashBefore);
+    at_every_commit(conversation, Who::Creator, Mishap::CrashBefore);
 }
 
 #[test]
 fn a_crash_of_a_joiner_before_a_commit_loses_nothing() {
-    at_every_commit(Who::Joiner, Mishap::CrashBefore);
+    at_every_commit(conversation, Who::Joiner, Mishap::CrashBefore);
 }
 
 #[test]
 fn a_crash_of_the_creator_after_a_commit_loses_nothing() {
-    at_every_commit(Who::Creator, Mishap::CrashAfter);
+    at_every_commit(conversation, Who::Creator, Mishap::CrashAfter);
 }
 
 #[test]
 fn a_crash_of_a_joiner_after_a_commit_loses_nothing() {
-    at_every_commit(Who::Joiner, Mishap::CrashAfter);
+    at_every_commit(conversation, Who::Joiner, Mishap::CrashAfter);
+}
+
+/// A crash ends a linking, which people then begin anew; a failed commit does not.
+#[test]
+fn a_failed_commit_does_not_end_a_linking() {
+    at_every_commit(linking, Who::Creator, Mishap::Fails);
+    at_every_commit(linking, Who::Joiner, Mishap::Fails);
 }
