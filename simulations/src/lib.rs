@@ -3,7 +3,9 @@
 //!
 //! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
 //! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
+//! - [`dump`]: a store as text, for fixtures of older versions.
 
 pub mod cast;
 pub mod conversation;
+pub mod dump;
 pub mod network;

@@ -117,6 +117,11 @@ impl Network {
         }
     }
 
+    /// An empty network whose time starts at `now`: for nodes that have lived before.
+    pub fn starting_at(seed: u64, links: Links, now: Timestamp) -> Self {
+        Self { now, ..Self::new(seed, links) }
+    }
+
     /// Settings for nodes that are added or started from now on.
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.config
@@ -175,9 +180,18 @@ impl Network {
 
     /// Adds a node whose store fails once.
     pub fn add_node_with(&mut self, mishap: Option<Mishap>) -> NodeId {
+        self.add(mishap, MemoryStore::new())
+    }
+
+    /// Adds a node that goes on from what another one, or an older version, has written.
+    pub fn add_node_on(&mut self, store: MemoryStore) -> NodeId {
+        self.add(None, store)
+    }
+
+    fn add(&mut self, mishap: Option<Mishap>, store: MemoryStore) -> NodeId {
         let id = NodeId(self.nodes.len());
         self.nodes.push(Node::new(mishap));
-        self.start(id, MemoryStore::new());
+        self.start(id, store);
         id
     }
 
