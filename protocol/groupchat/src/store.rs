@@ -169,6 +169,11 @@ impl<'s> Overlay<'s> {
         Ok(merged.into_iter().collect())
     }
 
+    /// Whether nothing was changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.borrow().is_empty()
+    }
+
     pub(crate) fn into_batch(self) -> Batch {
         Batch { changes: self.changes.into_inner().into_iter().collect() }
     }

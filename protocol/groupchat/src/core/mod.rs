@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`records`] | what is kept, under which keys |
+//! | [`schema`] | the version of what is kept, and older ones |
 //! | [`topics`] | which content topic is whose |
 //! | [`outbox`], [`queue`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
@@ -34,6 +35,7 @@ mod queries;
 mod queue;
 pub(crate) mod records;
 mod register;
+mod schema;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -76,6 +78,17 @@ pub enum Fault {
     /// A setting outside its bounds.
     #[error("{0}")]
     Config(&'static str),
+    /// A newer version of this software wrote the store.
+    #[error(
+        "the state was written by a newer version of this software: it has version {found}, this \
+         one reads up to version {supported}; start the newer one again"
+    )]
+    NewerSchema {
+        /// The version of the store.
+        found: u32,
+        /// The newest version known here.
+        supported: u32,
+    },
     /// The core's own records contradict each other.
     #[error("records contradict each other: {0}")]
     Bug(&'static str),
@@ -99,6 +112,8 @@ pub struct Core<S: Store> {
     outputs: VecDeque<Output>,
     /// A fault came between, and the state could not be read again yet.
     stale: bool,
+    /// Nothing was ever written.
+    new: bool,
 }
 
 /// Everything but the store.
@@ -156,19 +171,31 @@ impl<S: Store> Core<S> {
     /// Opens what the store holds; an empty store is an installation without an account.
     ///
     /// `seed` must be fresh randomness of the operating system at each opening; a simulation gives
-    /// its own. What was on its way when the process ended is published again.
-    pub fn open(store: S, config: Config, seed: [u8; 32], now: Timestamp) -> Result<Self, Fault> {
+    /// its own. What was on its way when the process ended is published again. What an older
+    /// version wrote is brought up to date first, on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NewerSchema`] if a newer version wrote the store, which stays as it is;
+    /// [`Fault::Config`]; [`Fault::Store`].
+    pub fn open(
+        mut store: S,
+        config: Config,
+        seed: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
         for period in [config.topic_period, config.registration_period] {
             if period < Duration::from_secs(1) || period > PERIOD {
                 return Err(Fault::Config("topic and registration periods are 1 s to 1 day"));
             }
         }
+        let new = schema::open(&mut store)?;
         let mut inner = Inner::load(&store, config, CoreRng::new(seed))?;
         inner.catch_up_at = now;
         if inner.clock.caught_up == Timestamp::ZERO {
             inner.clock.caught_up = now;
         }
-        Ok(Self { store, inner, outputs: VecDeque::new(), stale: false })
+        Ok(Self { store, inner, outputs: VecDeque::new(), stale: false, new })
     }
 
     /// Takes one input, as one atomic and durable batch. On a fault nothing was done.
@@ -248,7 +275,11 @@ impl<S: Store> Core<S> {
         let done = work(&mut self.inner, &mut tx)
             .and_then(|()| self.inner.run_due(&mut tx).map_err(Stop::Fault));
         let outputs = tx.outputs;
+        if self.new && !overlay.is_empty() {
+            schema::put_newest(&overlay);
+        }
         let batch = overlay.into_batch();
+        let written = !batch.is_empty();
         let done = match done {
             Ok(()) if batch.is_empty() => Ok(()),
             Ok(()) => self.store.commit(batch).map_err(Stop::from),
@@ -257,6 +288,7 @@ impl<S: Store> Core<S> {
         };
         match done {
             Ok(()) => {
+                self.new &= !written;
                 self.outputs.extend(outputs);
                 Ok(())
             }

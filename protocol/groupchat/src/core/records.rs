@@ -2,6 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
+//! | `schema` | the version of all this: [`super::schema`] |
 //! | `account` | [`AccountRecord`] |
 //! | `link` | [`LinkRecord`] |
 //! | `clock` | [`ClockRecord`] |
