@@ -16,6 +16,8 @@ SCRIPT ?= simulations/scripts/conversation.txt
 BIN := $(CARGO_TARGET_DIR)/debug
 # The test against go-waku stands behind a feature, since it needs a program that is built apart.
 INTEROP := --features waku-groupchat-node/interop
+# The benchmarks stand behind one, since they bring plain libraries to compare with.
+BENCHES := --features waku-groupchat-simulations/bench
 # The container image of a node.
 IMAGE ?= waku-groupchat:latest
 COMPILE_INSIDE := $(filter-out 0 no,$(FROM_SOURCE))
@@ -42,6 +44,12 @@ interop: setup ## Run only the tests against go-waku
 	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program \
 		cargo test --locked --workspace $(INTEROP) --test interop_go_waku
 
+.PHONY: bench
+bench: setup ## Measure what the parts cost beside their peers, into docs/benchmarks.md (BENCH="relay archive")
+	cargo build --locked --release -p waku-groupchat-node --bin waku-groupchat
+	cargo build --locked --release -p waku-groupchat-simulations --features bench --bin bench
+	scripts/bench.sh "$(CARGO_TARGET_DIR)/release" $(BENCH)
+
 .PHONY: lint
 lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
 	cargo fmt --all --check
@@ -49,7 +57,7 @@ lint: setup-lint ## Check format, lints, documentation, dependencies and their a
 	scripts/check-arrows.sh
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check bans licenses sources
-	cargo clippy --locked --workspace --all-targets $(INTEROP) -- -D warnings
+	cargo clippy --locked --workspace --all-targets $(INTEROP) $(BENCHES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 .PHONY: advisories

@@ -4,7 +4,10 @@
 //! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
 //! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
 //! - [`dump`]: a store as text, for fixtures of older versions.
+//! - `bench`, with the feature of that name: what the parts cost, beside a peer.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod cast;
 pub mod conversation;
 pub mod dump;

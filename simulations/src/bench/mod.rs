@@ -1,0 +1,20 @@
+//! Benchmarks: what the parts cost on this machine, beside a peer or a plain library in the same run.
+//!
+//! Each benchmark is a subcommand of the program `bench`. It prints its tables for people, and
+//! writes a [`Results`] as JSON into a folder; [`document::compose`] puts those into
+//! `docs/benchmarks.md`, so that no figure there is written by hand. Nothing here asserts a time:
+//! an [`Aim`] says what was hoped for and what was measured.
+//!
+//! - [`relay`]: two nodes, messages offered over REST, delivered and archived by both; a pair of
+//!   go-waku nodes beside them.
+//! - [`archive`]: inserting into an archive and reading pages of it; SQLite with nwaku's schema
+//!   beside it.
+
+pub mod archive;
+pub mod document;
+pub mod machine;
+pub mod relay;
+pub mod results;
+pub mod stats;
+
+pub use results::{Aim, Results, Table};
