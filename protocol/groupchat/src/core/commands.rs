@@ -126,7 +126,7 @@ impl Inner {
             signature: signed.signature().to_vec(),
             frontier,
         };
-        let content = self.encrypt_frame(tx, id, tip.live, &application)?;
+        let content = self.encrypt_frame(tx, id, tip.id, &application)?;
         let message = MessageId { group: id, installation, number: core.number };
         let record = MessageRecord {
             account,
@@ -136,7 +136,7 @@ impl Inner {
             sending: Some(Sending::Queued),
         };
         self.save_message(tx, message, time, &record)?;
-        let kind = OutgoingKind::Message { id: message, state: tip.live };
+        let kind = OutgoingKind::Message { id: message, state: tip.id };
         self.enqueue(tx, kind, content, tx.now)?;
         Ok(Answer::Accepted { message })
     }

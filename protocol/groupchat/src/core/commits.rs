@@ -1,26 +1,28 @@
-//! Commits: made on a copy of the tip, published, and applied once relay peers took them.
+//! Commits: made in a child of the tip, published, and applied once relay peers took them.
 //!
-//! Each state has a namespace of its own in the store. A commit is made, or processed, in a copy
-//! of the state it leaves, so that state stays as it was, for what is still under way in it. Until
-//! commits of several members converge, only the group's creator commits, and its commits follow
-//! one another.
+//! A commit is made, or processed, in a child of the state it leaves ([`View::Child`]), so that
+//! state stays as it was, for what is still under way in it. A child is kept once nothing of it can
+//! be refused any more. Until commits of several members converge, only the group's creator
+//! commits, and its commits follow one another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use openmls::group::MlsGroup;
 use prost::Message as _;
 
+use super::loaded::{Loaded, Place};
 use super::members;
 use super::records::{
     GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateRecord,
 };
-use super::state::Group;
+use super::state::{Group, load};
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Entry, Log};
 use crate::api::{Answer, CommandError, Event, RefusedReason};
 use crate::kdf::{self, label};
 use crate::mls::message::Inbound;
 use crate::mls::package::Package;
-use crate::mls::{self, StateId};
+use crate::mls::{self, Provider, StateId, View};
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, InstallationId};
 
@@ -161,13 +163,14 @@ impl Inner {
             pending: None,
             invitation: None,
         };
-        let live = self.new_state();
+        let first = self.new_state();
         let extensions = Agreed::of(&record).extensions();
         let identity = members::identity(account, installation);
-        let group =
-            mls::group::create(&self.provider(tx, id, live), &signing, &identity, &extensions)?;
-        let state = self.state_record(tx, id, live, &group)?;
-        self.mls.insert((id, live), group);
+        let provider = self.provider(tx, View::Child { group: id, parent: None, child: first });
+        let group = mls::group::create(&provider, &signing, &identity, &extensions)?;
+        provider.keep()?;
+        let state = self.state_record(tx, id, first, &group)?;
+        self.loaded.put(Place::now(id, first), Loaded::new(group));
         self.groups.insert(id, Group::new(record));
         self.advance(tx, id, state)?;
         let group = self.groups.get(&id).ok_or(Fault::Bug("a group just made"))?;
@@ -176,24 +179,18 @@ impl Inner {
         Ok(Answer::GroupCreated { group: id })
     }
 
-    /// The record of the state that `live` holds now, with a copy of how it began.
+    /// The record of a new state.
     pub(super) fn state_record(
         &self,
         tx: &Tx<'_>,
         id: GroupId,
-        live: StateId,
-        group: &openmls::group::MlsGroup,
+        state: StateId,
+        group: &MlsGroup,
     ) -> Result<StateRecord, Fault> {
-        let base = self.new_state();
-        mls::copy_state(tx.overlay, id, live, base)?;
-        let wire = mls::group::export(group, &self.provider(tx, id, live), WIRE_EXPORT, &[])?;
-        Ok(StateRecord {
-            live,
-            base,
-            epoch: mls::group::epoch(group),
-            wire: Secret32(*wire),
-            since: tx.now,
-        })
+        let provider = self.provider(tx, View::Base(id, state));
+        let wire = mls::group::export(group, &provider, WIRE_EXPORT, &[])?;
+        let epoch = mls::group::epoch(group);
+        Ok(StateRecord { id: state, epoch, wire: Secret32(*wire), since: tx.now })
     }
 
     pub(super) fn set_profile(
@@ -241,20 +238,16 @@ impl Inner {
         let attached: Vec<Vec<u8>> =
             after.log.iter().filter(|e| !before.record.log.contains(e)).cloned().collect();
         let next = self.new_state();
-        mls::copy_state(tx.overlay, id, tip.live, next)?;
-        let made = self.make_commit(tx, id, next, &after, packages, attached, invitations);
-        let Made { content, invitations, group } = match made {
-            Ok(made) => made,
-            Err(stop) => {
-                mls::delete_state(tx.overlay, id, next)?;
-                return Err(stop);
-            }
-        };
+        let provider =
+            self.provider(tx, View::Child { group: id, parent: Some(tip.id), child: next });
+        let Made { content, invitations, group } =
+            self.make_commit(tx, id, &provider, &after, packages, attached, invitations)?;
+        provider.keep()?;
         self.mark_seen(tx, id, &content);
         let state = self.state_record(tx, id, next, &group)?;
-        let kind = OutgoingKind::Commit { group: id, state: tip.live };
+        let kind = OutgoingKind::Commit { group: id, state: tip.id };
         let outgoing = self.enqueue(tx, kind, content, tx.now)?;
-        self.mls.insert((id, next), group);
+        self.loaded.put(Place::now(id, next), Loaded::new(group));
         let pending = PendingCommit {
             next: state,
             outgoing,
@@ -271,13 +264,13 @@ impl Inner {
         Ok(())
     }
 
-    /// The part of a commit that can be refused, all in the namespace `next`.
+    /// The part of a commit that can be refused, all in the child that the provider shows.
     #[allow(clippy::too_many_arguments)]
     fn make_commit(
         &self,
         tx: &Tx<'_>,
         id: GroupId,
-        next: StateId,
+        provider: &Provider<'_>,
         after: &GroupRecord,
         packages: Vec<Package>,
         attached: Vec<Vec<u8>>,
@@ -289,12 +282,10 @@ impl Inner {
         }
         let signing = self.own()?.key();
         let extensions = Agreed::of(after).extensions();
-        let provider = self.provider(tx, id, next);
-        let mut group = self.load_mls(tx, id, next)?;
-        let made =
-            mls::group::commit(&mut group, &provider, &signing, packages, Some(&extensions))?
-                .map_err(|reason| refused(reason.to_string()))?;
-        mls::group::merge_pending(&mut group, &provider)?;
+        let mut group = load(provider)?;
+        let made = mls::group::commit(&mut group, provider, &signing, packages, Some(&extensions))?
+            .map_err(|reason| refused(reason.to_string()))?;
+        mls::group::merge_pending(&mut group, provider)?;
         let tree = mls::group::ratchet_tree(&group)?;
         let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
         let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
@@ -367,7 +358,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Another member's commit, sealed under the tip, whose namespace is `state`.
+    /// Another member's commit, sealed under the tip, which is `state`.
     pub(super) fn commit_received(
         &mut self,
         tx: &mut Tx<'_>,
@@ -379,11 +370,13 @@ impl Inner {
         let Some(since) = group.tip().map(|tip| tip.since) else { return Ok(()) };
         let record = group.record.clone();
         let next = self.new_state();
-        mls::copy_state(tx.overlay, id, state, next)?;
-        match self.apply(tx, id, next, &record, handshake)? {
+        let provider =
+            self.provider(tx, View::Child { group: id, parent: Some(state), child: next });
+        match apply(&provider, &record, handshake)? {
             Ok((applied, agreed, members, log)) => {
+                provider.keep()?;
                 let state = self.state_record(tx, id, next, &applied)?;
-                self.mls.insert((id, next), applied);
+                self.loaded.put(Place::now(id, next), Loaded::new(applied));
                 self.advance(tx, id, state)?;
                 self.change_record(tx, id, agreed.name, agreed.description, log, members)?;
                 // what was sealed under the new state may have come before this commit, which may
@@ -391,64 +384,58 @@ impl Inner {
                 self.replay(tx, id, since);
                 Ok(())
             }
-            Err((installation, reason)) => {
-                mls::delete_state(tx.overlay, id, next)?;
-                self.refuse(tx, Some(id), installation, reason)
-            }
+            Err((installation, reason)) => self.refuse(tx, Some(id), installation, reason),
         }
     }
+}
 
-    /// Processes a commit in the namespace `next`, and judges it by the state it leaves alone.
-    fn apply(
-        &self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        next: StateId,
-        before: &GroupRecord,
-        handshake: &pb::Handshake,
-    ) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
-        let provider = self.provider(tx, id, next);
-        let mut group = self.load_mls(tx, id, next)?;
-        let received = mls::message::receive(&mut group, &provider, &handshake.commit)?;
-        let Inbound::Commit(staged) = received else {
-            return Ok(Err((None, RefusedReason::Mls)));
-        };
-        let Some((sender, _)) = members::parse(&staged.sender) else {
-            return Ok(Err((None, RefusedReason::Mls)));
-        };
-        if sender != before.creator || staged.removes_self() || !staged.removes.is_empty() {
-            return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
-        }
-        staged.merge(&mut group, &provider)?;
-        let members = members::parse_all(&mls::group::members(&group)?);
-        let agreed = Agreed::parse(&mls::group::extensions(&group)?);
-        let (Some(members), Some(agreed)) = (members, agreed) else {
-            return Ok(Err((Some(sender), RefusedReason::Malformed)));
-        };
-        let log = union(&before.log, &handshake.log_entries);
-        let sound = agreed.period == before.period
-            && agreed.creator == before.creator
-            && agreed.nonce == before.nonce
-            && agreed.log_digest == log_digest(&log);
-        if !sound {
-            return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
-        }
-        if !proven(&log, &members) {
-            return Ok(Err((Some(sender), RefusedReason::Unproven)));
-        }
-        Ok(Ok((group, agreed, members, log)))
+/// Processes a commit in the child that the provider shows, and judges it by the state it leaves
+/// alone.
+fn apply(
+    provider: &Provider<'_>,
+    before: &GroupRecord,
+    handshake: &pb::Handshake,
+) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
+    let mut group = load(provider)?;
+    let received = mls::message::receive(&mut group, provider, &handshake.commit)?;
+    let Inbound::Commit(staged) = received else {
+        return Ok(Err((None, RefusedReason::Mls)));
+    };
+    let Some((sender, _)) = members::parse(&staged.sender) else {
+        return Ok(Err((None, RefusedReason::Mls)));
+    };
+    if sender != before.creator || staged.removes_self() || !staged.removes.is_empty() {
+        return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
     }
+    staged.merge(&mut group, provider)?;
+    let members = members::parse_all(&mls::group::members(&group)?);
+    let agreed = Agreed::parse(&mls::group::extensions(&group)?);
+    let (Some(members), Some(agreed)) = (members, agreed) else {
+        return Ok(Err((Some(sender), RefusedReason::Malformed)));
+    };
+    let log = union(&before.log, &handshake.log_entries);
+    let sound = agreed.period == before.period
+        && agreed.creator == before.creator
+        && agreed.nonce == before.nonce
+        && agreed.log_digest == log_digest(&log);
+    if !sound {
+        return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
+    }
+    if !proven(&log, &members) {
+        return Ok(Err((Some(sender), RefusedReason::Unproven)));
+    }
+    Ok(Ok((group, agreed, members, log)))
 }
 
 /// An own commit, not queued yet.
 struct Made {
     content: Vec<u8>,
     invitations: Option<PendingInvitations>,
-    group: openmls::group::MlsGroup,
+    group: MlsGroup,
 }
 
 /// A commit that was processed and found good.
-type Applied = (openmls::group::MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
+type Applied = (MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
 
 /// MLS exporter label of the secret that topics and seals of a state are derived from.
 const WIRE_EXPORT: &str = "waku-groupchat/1 wire";

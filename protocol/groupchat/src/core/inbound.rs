@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{MessageHash, WakuMessage};
 
 use super::gaps::Claim;
+use super::loaded::Place;
 use super::members;
 use super::outbox::message_key;
 use super::records::{MessageRecord, key, read};
@@ -26,8 +27,19 @@ use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 /// One event for each group and reason of refusals in this time.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// How many messages a group in memory reads before it is written.
+const WRITTEN_EVERY: u32 = 256;
+
 /// A plaintext and who wrote it.
 type Plain = (Vec<u8>, (InstallationId, AccountId));
+
+/// What MLS makes of an application message.
+enum Read {
+    Plain(Plain),
+    /// Its sender's ratchet went past it.
+    Late,
+    Refused,
+}
 
 /// Where an inbound message of a group came from, as MLS and its envelope prove it.
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +104,10 @@ impl Inner {
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
         let pending = group.record.pending.as_ref().map(|p| &p.next);
-        let Some(found) = group.record.states.iter().chain(pending).find(|s| s.live == state)
-        else {
+        let Some(found) = group.record.states.iter().chain(pending).find(|s| s.id == state) else {
             return Ok(());
         };
-        let (epoch, base) = (found.epoch, found.base);
+        let epoch = found.epoch;
         let key = group_key(&found.wire.0, period);
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Seal);
@@ -115,7 +126,7 @@ impl Inner {
         match &body {
             pb::frame::Body::Handshake(handshake) => {
                 let current = self.groups.get(&id).and_then(Group::tip);
-                if current.is_none_or(|tip| tip.live != state) {
+                if current.is_none_or(|tip| tip.id != state) {
                     // not marked as seen: the same commit may come under the state it leaves
                     return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
                 }
@@ -124,7 +135,7 @@ impl Inner {
             }
             pb::frame::Body::Application(bytes) => {
                 let hash = message.hash(&self.config.pubsub_topic);
-                self.application(tx, id, (state, base), bytes, (epoch, hash, at))
+                self.application(tx, id, state, bytes, (epoch, hash, at))
             }
         }
     }
@@ -133,11 +144,11 @@ impl Inner {
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
-        (live, base): (StateId, StateId),
+        state: StateId,
         bytes: &[u8],
         (epoch, hash, at): (u64, MessageHash, Timestamp),
     ) -> Result<(), Fault> {
-        let inbound = self.decrypt(tx, id, live, base, bytes)?;
+        let inbound = self.decrypt(tx, id, state, bytes)?;
         let Some((plain, sender)) = inbound else {
             return self.refuse(tx, Some(id), None, RefusedReason::Mls);
         };
@@ -165,47 +176,49 @@ impl Inner {
     }
 
     /// Opens an application message under its state; one that comes too late for the state as it
-    /// is now, under a copy of the state as it began. Replays are caught by number, later.
+    /// is now, under the state as it began. Replays are caught by number, later.
     fn decrypt(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
-        live: StateId,
-        base: StateId,
-        bytes: &[u8],
-    ) -> Result<Option<Plain>, Fault> {
-        if let Some(plain) = self.receive(tx, id, live, bytes)? {
-            return Ok(Some(plain));
-        }
-        let scratch = self.new_state();
-        mls::copy_state(tx.overlay, id, base, scratch)?;
-        let again = self.receive(tx, id, scratch, bytes)?;
-        self.mls.remove(&(id, scratch));
-        mls::delete_state(tx.overlay, id, scratch)?;
-        Ok(again)
-    }
-
-    /// An application message under one state; `None` if MLS refuses it there.
-    fn receive(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
         state: StateId,
         bytes: &[u8],
     ) -> Result<Option<Plain>, Fault> {
-        let inbound = self.with_mls(tx, id, state, |group, provider| {
+        let (now, base) = (Place::now(id, state), Place::base(id, state));
+        let mut read = self.receive(tx, now, bytes)?;
+        if matches!(read, Read::Late) {
+            // messages that come late mostly come in order
+            let known = self.loaded.get_mut(&base).is_some();
+            read = self.receive(tx, base, bytes)?;
+            if known && matches!(read, Read::Late) {
+                self.loaded.take(&base);
+                read = self.receive(tx, base, bytes)?;
+            }
+        }
+        match read {
+            Read::Plain(plain) => Ok(Some(plain)),
+            Read::Late | Read::Refused => Ok(None),
+        }
+    }
+
+    /// An application message under one state. Only the group in memory moves on; once in a while
+    /// it is written, so that the store does not fall behind further than MLS can catch up.
+    fn receive(&mut self, tx: &Tx<'_>, place: Place, bytes: &[u8]) -> Result<Read, Fault> {
+        let unwritten = self.loaded.get_mut(&place).map_or(0, |loaded| loaded.unwritten);
+        let writes = unwritten >= WRITTEN_EVERY;
+        let inbound = self.with_mls(tx, place, writes, |group, provider| {
             mls::message::receive(group, provider, bytes)
         })?;
         match inbound {
             Inbound::Application { sender, content } => {
-                Ok(members::parse(&sender).map(|sender| (content, sender)))
+                if let Some(loaded) = self.loaded.get_mut(&place) {
+                    loaded.unwritten = if writes { 0 } else { unwritten + 1 };
+                }
+                Ok(members::parse(&sender)
+                    .map_or(Read::Refused, |sender| Read::Plain((content, sender))))
             }
-            Inbound::Own | Inbound::Commit(_) => Ok(None),
-            Inbound::Refused(_) => {
-                // its group in memory may have used up keys that the store still has
-                self.mls.remove(&(id, state));
-                Ok(None)
-            }
+            Inbound::Refused(refused) if refused.is_late() => Ok(Read::Late),
+            Inbound::Refused(_) | Inbound::Own | Inbound::Commit(_) => Ok(Read::Refused),
         }
     }
 

@@ -7,6 +7,7 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 use super::commits::{Agreed, log_digest, proven};
 use super::fetch::Fetching;
 use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
+use super::loaded::{Loaded, Place};
 use super::members;
 use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
 use super::state::Group;
@@ -15,7 +16,7 @@ use crate::account::inbox_key;
 use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
 use crate::limits::OPEN_INVITATIONS;
-use crate::mls;
+use crate::mls::{self, View};
 use crate::proto::group as pb;
 use crate::seal::{open_message, open_message_of};
 use crate::{GroupId, InstallationId, Timestamp};
@@ -240,18 +241,19 @@ impl Inner {
         else {
             return Err(Stop::Command(CommandError::NoInvitation(id)));
         };
-        let live = self.new_state();
-        let provider = self.provider(tx, id, live);
+        let state = self.new_state();
+        let provider = self.provider(tx, View::Child { group: id, parent: None, child: state });
         let joining = mls::welcome::open(&provider, &invitation.welcome, &invitation.tree)?
             .map_err(|_| Fault::Bug("a checked invitation does not open"))?;
         let joined = joining.finish(&provider)?;
-        let mut state = self.state_record(tx, id, live, &joined)?;
-        state.since = invitation.at;
-        self.mls.insert((id, live), joined);
+        provider.keep()?;
+        let mut record = self.state_record(tx, id, state, &joined)?;
+        record.since = invitation.at;
+        self.loaded.put(Place::now(id, state), Loaded::new(joined));
         if let Some(group) = self.groups.get_mut(&id) {
             group.record.invitation = None;
         }
-        self.advance(tx, id, state)?;
+        self.advance(tx, id, record)?;
         if let Some(group) = self.groups.get(&id) {
             group.save(tx, &id)?;
             group.save_send(tx, &id)?;

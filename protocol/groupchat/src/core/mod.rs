@@ -8,13 +8,14 @@
 //! | module | what |
 //! |---|---|
 //! | [`records`] | what is kept, under which keys |
-//! | [`schema`] | the version of what is kept, and older ones |
+//! | [`schema`], [`second`] | the version of what is kept, and older ones |
 //! | [`topics`] | which content topic is whose |
 //! | [`outbox`], [`queue`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
 //! | [`inbound`] | what arrives on a group's topics |
 //! | [`commits`] | commits, own ones and others' |
 //! | [`invite`], [`join`] | both sides of an invitation |
+//! | [`loaded`] | MLS groups in memory |
 //! | [`gaps`] | missing messages |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`fetch`] | answers of archives, downtime |
@@ -29,6 +30,7 @@ mod inbound;
 mod invite;
 mod join;
 mod linking;
+mod loaded;
 mod members;
 mod outbox;
 mod queries;
@@ -36,6 +38,7 @@ mod queue;
 pub(crate) mod records;
 mod register;
 mod schema;
+mod second;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -45,11 +48,11 @@ mod upkeep;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use openmls::group::MlsGroup;
 use openmls_rust_crypto::RustCrypto;
 
 use self::fetch::Fetching;
 use self::join::AwaitedName;
+use self::loaded::LoadedGroups;
 use self::queue::Queue;
 use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
 use self::state::Group;
@@ -60,7 +63,7 @@ use crate::api::{
     RefusedReason,
 };
 use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, PERIOD, TIMESTAMP_JITTER, TIMESTAMP_STEP};
-use crate::mls::{CoreRng, MlsError, StateId};
+use crate::mls::{CoreRng, MlsError};
 use crate::store::{Overlay, Store, StoreError};
 use crate::{AccountId, GroupId, Timestamp};
 
@@ -133,7 +136,7 @@ struct Inner {
     // not kept:
     topics: Topics,
     link_parts: Option<LinkAssembler>,
-    mls: BTreeMap<(GroupId, StateId), MlsGroup>,
+    loaded: LoadedGroups,
     in_flight: BTreeMap<PublishId, (Timestamp, u64)>,
     fetches: BTreeMap<FetchId, (Timestamp, Fetching)>,
     assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,

@@ -10,6 +10,7 @@ use prost::Message as _;
 use waku_groupchat_waku::WakuMessage;
 
 use super::fetch::Fetching;
+use super::loaded::Place;
 use super::records::{
     MessageRecord, OutgoingKind, OutgoingRecord, OutgoingState, Sending, key, read, write,
 };
@@ -114,7 +115,7 @@ impl Inner {
     /// had it under the old one or that one is out of the window: the same core in new MLS bytes.
     fn seal_under_tip(&mut self, tx: &Tx<'_>, record: &mut OutgoingRecord) -> Result<(), Fault> {
         let OutgoingKind::Message { id, state } = record.kind else { return Ok(()) };
-        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.live) else {
+        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.id) else {
             return Ok(());
         };
         let unread = record.attempts == 0 || self.wire_of(&id.group, &state).is_none();
@@ -133,7 +134,9 @@ impl Inner {
         Ok(())
     }
 
-    /// An application message under a state, as the content of a payload.
+    /// An application message under a state, as the content of a payload. The ratchet that it took
+    /// is written with whatever says that it is to be sent, in one batch: no key is used twice,
+    /// whenever the process ends.
     pub(super) fn encrypt_frame(
         &mut self,
         tx: &Tx<'_>,
@@ -143,9 +146,13 @@ impl Inner {
     ) -> Result<Vec<u8>, Fault> {
         let own = self.account.as_ref().ok_or(Fault::Bug("a message without an account"))?;
         let signing = own.key();
-        let sealed = self.with_mls(tx, group, state, |mls_group, provider| {
+        let place = Place::now(group, state);
+        let sealed = self.with_mls(tx, place, true, |mls_group, provider| {
             mls::group::encrypt(mls_group, provider, &signing, &application.encode_to_vec())
         })?;
+        if let Some(loaded) = self.loaded.get_mut(&place) {
+            loaded.unwritten = 0;
+        }
         self.mark_seen(tx, group, &sealed);
         Ok(pb::Frame { body: Some(pb::frame::Body::Application(sealed)) }.encode_to_vec())
     }
@@ -196,7 +203,7 @@ impl Inner {
     /// The wire secret of a kept state, and the group's period in seconds.
     fn wire_of(&self, group: &GroupId, state: &StateId) -> Option<([u8; 32], u64)> {
         let record = &self.groups.get(group)?.record;
-        let found = record.states.iter().find(|s| s.live == *state)?;
+        let found = record.states.iter().find(|s| s.id == *state)?;
         Some((found.wire.0, record.period))
     }
 

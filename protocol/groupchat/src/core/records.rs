@@ -119,10 +119,7 @@ impl std::fmt::Debug for LinkRecord {
 /// One state of a group: what it takes to find and open its messages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StateRecord {
-    /// The namespace that OpenMLS works on.
-    pub(crate) live: StateId,
-    /// The same as the state began, for messages that come very late.
-    pub(crate) base: StateId,
+    pub(crate) id: StateId,
     pub(crate) epoch: u64,
     /// Exported: topics and seals are derived from it.
     pub(crate) wire: Secret32,

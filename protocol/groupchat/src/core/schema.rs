@@ -6,7 +6,7 @@
 //! changed and the version it leads to are in one batch. A step with much to do can do it in parts:
 //! each part is a batch of its own, and what was interrupted goes on with the next part.
 
-use super::Fault;
+use super::{Fault, second};
 use crate::store::{Overlay, Store, StoreError};
 
 /// Where the version stands.
@@ -23,7 +23,6 @@ pub(super) type Step = fn(&Overlay<'_>) -> Result<Progress, Fault>;
 
 /// How far a step got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "until there is a second version"))]
 pub(super) enum Progress {
     /// There is more; what was done so far can be written.
     Part,
@@ -32,7 +31,7 @@ pub(super) enum Progress {
 }
 
 /// All steps there are.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[second::states_as_differences];
 
 /// Brings a store up to date, or refuses it. Whether it is new: then the version is to be written
 /// with its first batch, by [`put_newest`].

@@ -7,6 +7,7 @@ use openmls_rust_crypto::RustCrypto;
 use waku_groupchat_waku::ContentTopic;
 
 use super::gaps::AWAITED;
+use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
 use super::records::{
     self, GapRecord, GroupRecord, IntentRecord, SendRecord, SenderRecord, StateRecord, key, read,
@@ -16,7 +17,7 @@ use super::{Fault, Inner, Tx};
 use crate::api::Config;
 use crate::group::frontier;
 use crate::limits::{KEPT_STATE_AGE, KEPT_STATES};
-use crate::mls::{self, CoreRng, MlsError, Provider, StateId};
+use crate::mls::{self, CoreRng, MlsError, Provider, StateId, View};
 use crate::store::{Overlay, Store, StoreError};
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
@@ -180,7 +181,7 @@ impl Inner {
             event_cursor,
             topics: Topics::default(),
             link_parts: None,
-            mls: BTreeMap::new(),
+            loaded: LoadedGroups::default(),
             in_flight: BTreeMap::new(),
             fetches: BTreeMap::new(),
             assemblers: BTreeMap::new(),
@@ -218,50 +219,38 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn provider<'t>(
-        &'t self,
-        tx: &Tx<'t>,
-        group: GroupId,
-        state: StateId,
-    ) -> Provider<'t> {
-        Provider::for_state(tx.overlay, &self.crypto, &self.rng, group, state)
+    pub(super) fn provider<'t>(&'t self, tx: &Tx<'t>, view: View) -> Provider<'t> {
+        Provider::new(tx.overlay, &self.crypto, &self.rng, view)
     }
 
     /// For what belongs to no group: keys and key packages.
     pub(super) fn global_provider<'t>(&'t self, tx: &Tx<'t>) -> Provider<'t> {
-        Provider::global(tx.overlay, &self.crypto, &self.rng)
+        self.provider(tx, View::Global)
     }
 
-    /// A name for a new namespace.
+    /// A name for a new state.
     pub(super) fn new_state(&self) -> StateId {
         let mut bytes = [0; 32];
         self.rng.fill(&mut bytes);
         StateId::from_bytes(bytes)
     }
 
-    pub(super) fn load_mls(
-        &self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        state: StateId,
-    ) -> Result<MlsGroup, Fault> {
-        mls::group::load(&self.provider(tx, id, state))?.ok_or(Fault::Bug("a state without MLS"))
-    }
-
-    /// Works on a group's MLS state, loaded once and kept while no fault comes between.
+    /// Works on a group in memory; loaded once, and kept while others are not used more. `writes`:
+    /// whether what MLS changes is written.
     pub(super) fn with_mls<T>(
         &mut self,
         tx: &Tx<'_>,
-        id: GroupId,
-        state: StateId,
+        place: Place,
+        writes: bool,
         work: impl FnOnce(&mut MlsGroup, &Provider<'_>) -> Result<T, MlsError>,
     ) -> Result<T, Fault> {
-        let mut group = match self.mls.remove(&(id, state)) {
-            Some(group) => group,
-            None => self.load_mls(tx, id, state)?,
+        let view = place.view(writes);
+        let mut loaded = match self.loaded.take(&place) {
+            Some(loaded) => loaded,
+            None => Loaded::new(load(&self.provider(tx, view))?),
         };
-        let done = work(&mut group, &self.provider(tx, id, state))?;
-        self.mls.insert((id, state), group);
+        let done = work(&mut loaded.group, &self.provider(tx, view))?;
+        self.loaded.put(place, loaded);
         Ok(done)
     }
 
@@ -283,14 +272,20 @@ impl Inner {
             // a state is in use until its successor begins
             .saturating_sub(1)
             .max(states.len().saturating_sub(KEPT_STATES));
-        for old in states.drain(..keep_from.min(last)) {
-            mls::delete_state(tx.overlay, id, old.live)?;
-            mls::delete_state(tx.overlay, id, old.base)?;
-            self.mls.remove(&(id, old.live));
+        let gone: Vec<StateId> =
+            states.drain(..keep_from.min(last)).map(|state| state.id).collect();
+        if !gone.is_empty() {
+            mls::delete_states(tx.overlay, id, &gone).map_err(MlsError::from)?;
+            self.loaded.forget(id, &gone);
         }
         self.topics.clear();
         Ok(())
     }
+}
+
+/// Loads the group that a provider shows.
+pub(super) fn load(provider: &Provider<'_>) -> Result<MlsGroup, Fault> {
+    mls::group::load(provider)?.ok_or(Fault::Bug("a state without MLS"))
 }
 
 fn group_in(k: &[u8], prefix: &str) -> Result<GroupId, Fault> {

@@ -138,7 +138,7 @@ impl Inner {
             let pending = g.record.pending.as_ref().map(|p| &p.next);
             for state in g.record.states.iter().chain(pending) {
                 let topic = group_topic(&state.wire.0, period);
-                table.insert(topic, Target::Group { group, state: state.live });
+                table.insert(topic, Target::Group { group, state: state.id });
             }
         }
         if length != self.registration_secs() {

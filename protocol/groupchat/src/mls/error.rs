@@ -1,6 +1,7 @@
 //! Local faults, and reasons to refuse what others sent.
 
-use openmls::group::{ProcessMessageError, ProposalValidationError, WelcomeError};
+use openmls::framing::errors::{MessageDecryptionError, SecretTreeError};
+use openmls::group::{ProcessMessageError, ProposalValidationError, ValidationError, WelcomeError};
 use openmls::prelude::KeyPackageVerifyError;
 
 use super::keys::Tag;
@@ -20,6 +21,10 @@ pub(crate) enum StorageError {
     /// A record of a group without a state's namespace.
     #[error("MLS record {0:?} of a group outside of a state")]
     NoState(Tag),
+    #[error("keeping what is no new state")]
+    NoChild,
+    #[error("chunks of an MLS record: {0}")]
+    Chunk(&'static str),
 }
 
 /// A local fault: never caused by what others send.
@@ -101,6 +106,27 @@ pub(crate) enum Refused {
     Welcome(#[source] Box<WelcomeError<StorageError>>),
     #[error("message: {0}")]
     Message(#[source] Box<ProcessMessageError<StorageError>>),
+}
+
+impl Refused {
+    /// Whether the ratchet of its sender went past this message: the state as it began may still
+    /// read it.
+    pub(crate) fn is_late(&self) -> bool {
+        let Self::Message(error) = self else { return false };
+        let ProcessMessageError::ValidationError(ValidationError::UnableToDecrypt(
+            MessageDecryptionError::SecretTreeError(error),
+        )) = &**error
+        else {
+            return false;
+        };
+        // an index out of bounds: before the first of the past keys that are kept
+        matches!(
+            error,
+            SecretTreeError::TooDistantInThePast
+                | SecretTreeError::SecretReuseError
+                | SecretTreeError::IndexOutOfBounds
+        )
+    }
 }
 
 /// A refusal is an outcome, a fault is an error: this is both on the way to the caller.

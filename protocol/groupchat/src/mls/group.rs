@@ -1,7 +1,7 @@
 //! Groups: create, load, commit, send, export.
 //!
 //! Handshakes are PublicMessages, application messages PrivateMessages (RFC 9420, section 6); the
-//! seal around both hides and pads them. Past epochs are not kept: each state is a namespace.
+//! seal around both hides and pads them. OpenMLS keeps no past epochs: each state is one of its own.
 
 use openmls::group::{
     CreateCommitError, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
@@ -25,8 +25,9 @@ use crate::account::InstallationKey;
 /// How many messages of one sender may be read after a later one of it was.
 const OUT_OF_ORDER: u32 = 256;
 
-/// How many messages of one sender in a row may be missing.
-const MAX_FORWARD: u32 = 100_000;
+/// How many messages of one sender in a row may be missing: what is further ahead is refused, before
+/// its keys are derived.
+pub(super) const MAX_FORWARD: u32 = 10_000;
 
 /// What making a commit gives.
 #[derive(Debug)]
@@ -88,8 +89,8 @@ pub(crate) fn load(provider: &Provider<'_>) -> Result<Option<MlsGroup>, MlsError
 
 /// Makes one commit that adds all of `adds` and, if given, sets all extensions anew.
 ///
-/// It waits in the group until [`merge_pending`]; to be rid of it, delete the state. What is refused is an
-/// addition that does not fit: an installation or a key that is in the group already.
+/// It waits in the group until [`merge_pending`]. What is refused is an addition that does not fit:
+/// an installation or a key that is in the group already.
 pub(crate) fn commit(
     group: &mut MlsGroup,
     provider: &Provider<'_>,

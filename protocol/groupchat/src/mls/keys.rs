@@ -1,14 +1,17 @@
-//! Namespaces, and where everything lies in the store.
+//! Names of states and records, and where everything lies in the store.
 //!
 //! ```text
-//! mls/1/g/ tag entity                    signature keys, key packages, PSKs, encryption keys
-//! mls/1/s/ group(16) state(32) tag entity    everything that belongs to one state of one group
+//! mls/1/g/ tag entity                      signature keys, key packages, PSKs, encryption keys
+//! mls/2/b/ group(16) state(32) tag entity  a record of a state as it began; never changed
+//! mls/2/m/ group(16) state(32) tag entity  the same of a big record: the names of its chunks
+//! mls/2/c/ group(16) hash(16)              a chunk, shared by the states of the group
+//! mls/2/l/ group(16) state(32) tag entity  a record as it is now; nothing: it is gone
 //! ```
 //!
-//! `1` is OpenMLS's storage version. A tag is one byte ([`Tag`]); an entity is the postcard form of
+//! The number is that of the layout. A tag is one byte ([`Tag`]); an entity is the postcard form of
 //! what OpenMLS names it by, with the group id for what belongs to a group. Values are postcard,
 //! but for the join configuration: reading its retention policy needs a self-describing format, so
-//! it is JSON.
+//! it is JSON. None is empty.
 
 use std::fmt;
 
@@ -18,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::GroupId;
 
 const GLOBAL: &[u8] = b"mls/1/g/";
-const STATES: &[u8] = b"mls/1/s/";
 
 /// One state of a group, as the core names it: any 32 bytes that occur once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,23 +42,8 @@ impl fmt::Debug for StateId {
     }
 }
 
-/// Where a [`MlsStorage`](super::storage::MlsStorage) puts what belongs to a group. What belongs to
-/// none lies in the global part, whichever it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Namespace {
-    /// No group: reading one finds nothing, writing one is an error.
-    Global,
-    /// One state of one group.
-    State {
-        /// The group.
-        group: GroupId,
-        /// Its state.
-        state: StateId,
-    },
-}
-
 /// What a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Tag {
     SignatureKeyPair = 0x01,
@@ -89,20 +76,80 @@ impl Tag {
     }
 }
 
-/// The key of a record that belongs to no group.
-pub(crate) fn global(tag: Tag, entity: &[u8]) -> Vec<u8> {
-    [GLOBAL, &[tag as u8], entity].concat()
+/// A record: what it is, and which one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    tag: Tag,
+    /// Tag and entity, as keys have them.
+    rest: Vec<u8>,
 }
 
-/// The key of a record of a state.
-pub(crate) fn scoped(group: &GroupId, state: &StateId, tag: Tag, entity: &[u8]) -> Vec<u8> {
-    let mut key = state_prefix(group, state);
-    key.push(tag as u8);
-    key.extend_from_slice(entity);
+impl Name {
+    pub(super) fn new(tag: Tag, entity: &[u8]) -> Self {
+        Self { tag, rest: [&[tag as u8], entity].concat() }
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// What stands in a key behind its state.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
+    /// The key of a record that belongs to no group.
+    pub(super) fn global(&self) -> Vec<u8> {
+        [GLOBAL, &self.rest].concat()
+    }
+
+    /// The key of a record of a state.
+    pub(super) fn of(&self, part: Part, group: &GroupId, state: &StateId) -> Vec<u8> {
+        under(part, group, state, &self.rest)
+    }
+}
+
+/// A part of what is kept of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Base,
+    Manifests,
+    Live,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 3] = [Self::Base, Self::Manifests, Self::Live];
+
+    fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Base => b"mls/2/b/",
+            Self::Manifests => b"mls/2/m/",
+            Self::Live => b"mls/2/l/",
+        }
+    }
+}
+
+/// The key of a record of a state, by what stands in it behind the state.
+pub(super) fn under(part: Part, group: &GroupId, state: &StateId, rest: &[u8]) -> Vec<u8> {
+    let mut key = group_prefix(part, group);
+    key.extend_from_slice(state.as_bytes());
+    key.extend_from_slice(rest);
     key
 }
 
-/// What all keys of a state start with.
-pub(crate) fn state_prefix(group: &GroupId, state: &StateId) -> Vec<u8> {
-    [STATES, group.as_bytes().as_slice(), state.as_bytes()].concat()
+/// What all keys of a part of a group start with; the state follows.
+pub(super) fn group_prefix(part: Part, group: &GroupId) -> Vec<u8> {
+    [part.prefix(), group.as_bytes()].concat()
+}
+
+/// The state in a key of a part of a group, and what follows it.
+pub(super) fn split(part: Part, key: &[u8]) -> Option<(StateId, &[u8])> {
+    let rest = key.get(part.prefix().len() + GroupId::LEN..)?;
+    let (state, rest) = rest.split_first_chunk()?;
+    Some((StateId(*state), rest))
+}
+
+/// The key of a chunk.
+pub(super) fn chunk(group: &GroupId, hash: &[u8; 16]) -> Vec<u8> {
+    [b"mls/2/c/".as_slice(), group.as_bytes(), hash].concat()
 }

@@ -2,10 +2,12 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`keys`] | namespaces, and where everything lies in the store |
-//! | [`storage`], [`storage_trait`] | OpenMLS's storage provider over an [`Overlay`](crate::store::Overlay) |
+//! | [`keys`] | names, and where everything lies in the store |
+//! | [`storage`], [`storage_trait`] | OpenMLS's storage provider over an [`Overlay`](crate::store::Overlay), and its views |
+//! | [`chunks`] | big records, shared by the states of a group; deleting states |
+//! | [`first`] | the first layout, to take over what it kept |
 //! | [`crypto`] | the core's random numbers; OpenMLS's cryptography, drawing from them |
-//! | [`provider`] | the three together, for one state of one group |
+//! | [`provider`] | storage, cryptography and randomness together, for one view |
 //! | [`leaf`] | what a leaf is here: suite, credential, capabilities, extension types |
 //! | [`group`] | create, load, commit, merge, send, export |
 //! | [`message`] | all messages that come in |
@@ -13,15 +15,25 @@
 //! | [`slot`] | slots of an invitation's envelope |
 //! | [`welcome`] | splitting a Welcome, joining by one |
 //!
-//! A group has several states side by side, one after each commit. Each has a namespace of its own
-//! ([`StateId`]); a commit is made or merged in a copy ([`copy_state`]), so the state before it
-//! stays as it was:
+//! A group has several states side by side, one after each commit ([`StateId`]). What a state holds
+//! *as it began*, its base, is written once, when it is made, and never changes. What changes later
+//! is the own sending ratchet alone: own sends write the live part, which goes before the base. A
+//! commit is made or merged in a child of the state it leaves, which is kept whole or not at all,
+//! and needs its parent no more:
 //!
 //! ```text
-//! copy_state(A → B)
-//! Provider::for_state(B) ─ load ─┬─ commit, merge_pending      (own commit)
-//!                                └─ message::receive, Staged::merge  (another's)
+//! View::Child { A → B } ─ load ─┬─ commit, merge_pending            (own commit)
+//!                               └─ message::receive, Staged::merge  (another's) ─ keep
+//! View::Live(B)    encrypt: the ratchet is written before the message leaves
+//! View::Reading(B) receive: the group in memory moves on, the store keeps what it had
+//! View::Base(B)    receive what comes too late for the group in memory
 //! ```
+//!
+//! So reading a message writes nothing. A group that is loaded again reads again what it read since
+//! its own last send; the caller knows what was there by installation and number. A group that read
+//! for long is written once in a while ([`group::MAX_FORWARD`] bounds what it could catch up with).
+//! The price is forward secrecy within the kept window, 64 epochs or 7 days: whoever takes the
+//! store can read what came under the states that are kept.
 //!
 //! OpenMLS writes through `&self` into the overlay; nothing lasts before the overlay's batch is
 //! committed. An [`MlsGroup`](openmls::group::MlsGroup) in memory runs ahead of a dropped overlay:
@@ -31,8 +43,10 @@
 //! here (no past epochs are kept). Lifetimes of leaves are unbounded, so no check depends on the
 //! clock.
 
+mod chunks;
 mod crypto;
 mod error;
+pub(crate) mod first;
 pub(crate) mod group;
 mod keys;
 pub(crate) mod leaf;
@@ -46,8 +60,9 @@ mod storage_trait;
 mod tests;
 pub(crate) mod welcome;
 
+pub(crate) use chunks::delete_states;
 pub(crate) use crypto::CoreRng;
 pub(crate) use error::MlsError;
 pub(crate) use keys::StateId;
 pub(crate) use provider::Provider;
-pub(crate) use storage::{copy_state, delete_state};
+pub(crate) use storage::View;

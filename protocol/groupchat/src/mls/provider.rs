@@ -5,12 +5,11 @@ use openmls_traits::OpenMlsProvider;
 
 use super::crypto::{CoreCrypto, CoreRng};
 use super::error::MlsError;
-use super::keys::{Namespace, StateId};
-use super::storage::MlsStorage;
+use super::storage::{MlsStorage, View};
 use crate::GroupId;
 use crate::store::Overlay;
 
-/// What OpenMLS works with: made for one namespace, cheap to make.
+/// What OpenMLS works with: made for one view of the store, cheap to make.
 pub(crate) struct Provider<'p> {
     storage: MlsStorage<'p>,
     crypto: CoreCrypto<'p>,
@@ -18,45 +17,23 @@ pub(crate) struct Provider<'p> {
 }
 
 impl<'p> Provider<'p> {
-    /// For what belongs to no group: key packages, and opening a Welcome.
-    pub(crate) fn global(
+    pub(crate) fn new(
         overlay: &'p Overlay<'p>,
         crypto: &'p RustCrypto,
         rng: &'p CoreRng,
+        view: View,
     ) -> Self {
-        Self::new(overlay, crypto, rng, Namespace::Global)
+        Self { storage: MlsStorage::new(overlay, view), crypto: CoreCrypto::new(crypto, rng), rng }
     }
 
-    /// For one state of a group.
-    pub(crate) fn for_state(
-        overlay: &'p Overlay<'p>,
-        crypto: &'p RustCrypto,
-        rng: &'p CoreRng,
-        group: GroupId,
-        state: StateId,
-    ) -> Self {
-        Self::new(overlay, crypto, rng, Namespace::State { group, state })
+    /// Keeps the new state of a [`View::Child`], complete in itself.
+    pub(crate) fn keep(&self) -> Result<(), MlsError> {
+        Ok(self.storage.keep()?)
     }
 
-    fn new(
-        overlay: &'p Overlay<'p>,
-        crypto: &'p RustCrypto,
-        rng: &'p CoreRng,
-        namespace: Namespace,
-    ) -> Self {
-        Self {
-            storage: MlsStorage::new(overlay, namespace),
-            crypto: CoreCrypto::new(crypto, rng),
-            rng,
-        }
-    }
-
-    /// The group of the namespace.
+    /// The group of the view.
     pub(crate) fn group(&self, doing: &'static str) -> Result<GroupId, MlsError> {
-        match self.storage.namespace() {
-            Namespace::State { group, .. } => Ok(group),
-            Namespace::Global => Err(MlsError::Namespace(doing)),
-        }
+        self.storage.view().group().ok_or(MlsError::Namespace(doing))
     }
 }
 

@@ -1,57 +1,131 @@
-//! OpenMLS's records in an [`Overlay`]: reading, writing, and whole states at once.
+//! OpenMLS's records in an [`Overlay`]: which part of which state a call reads and writes.
 //!
 //! [`super::storage_trait`] maps OpenMLS's calls to these.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::chunks;
 use super::error::StorageError;
-use super::keys::{self, Namespace, StateId, Tag};
+use super::keys::{self, Name, Part, StateId, Tag};
 use crate::GroupId;
-use crate::store::{Overlay, StoreError};
+use crate::store::Overlay;
 
 pub(super) type Result<T, E = StorageError> = std::result::Result<T, E>;
 
-/// OpenMLS's records: a group's under the namespace, all others in the global part.
+/// What of a group OpenMLS sees, and what becomes of what it writes. What belongs to no group
+/// (keys, key packages) it sees in every view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// No group: reading a group's record finds nothing, writing one is an error.
+    Global,
+    /// A state as it is now. Writes change what it is now, never how it began.
+    Live(GroupId, StateId),
+    /// A state as it is now; nothing is written.
+    Reading(GroupId, StateId),
+    /// A state as it began; nothing is written.
+    Base(GroupId, StateId),
+    /// A new state. It begins as `parent` began, or from nothing; writes wait for
+    /// [`MlsStorage::keep`], and are lost without it.
+    Child {
+        /// The group of both.
+        group: GroupId,
+        /// The state before it.
+        parent: Option<StateId>,
+        /// The new one.
+        child: StateId,
+    },
+}
+
+impl View {
+    pub(crate) fn group(self) -> Option<GroupId> {
+        match self {
+            Self::Global => None,
+            Self::Live(group, _) | Self::Reading(group, _) | Self::Base(group, _) => Some(group),
+            Self::Child { group, .. } => Some(group),
+        }
+    }
+
+    fn forgets(self) -> bool {
+        matches!(self, Self::Reading(..) | Self::Base(..))
+    }
+}
+
+/// OpenMLS's records, as a view shows them.
 pub(crate) struct MlsStorage<'o> {
     overlay: &'o Overlay<'o>,
-    namespace: Namespace,
-}
-
-/// Makes `to` what `from` is. What `to` held before is gone.
-pub(crate) fn copy_state(
-    overlay: &Overlay<'_>,
-    group: GroupId,
-    from: StateId,
-    to: StateId,
-) -> Result<(), StoreError> {
-    delete_state(overlay, group, to)?;
-    let (from, to) = (keys::state_prefix(&group, &from), keys::state_prefix(&group, &to));
-    for (key, value) in overlay.scan(&from)? {
-        overlay.put([to.as_slice(), &key[from.len()..]].concat(), value);
-    }
-    Ok(())
-}
-
-/// Deletes all of a state.
-pub(crate) fn delete_state(
-    overlay: &Overlay<'_>,
-    group: GroupId,
-    state: StateId,
-) -> Result<(), StoreError> {
-    for (key, _) in overlay.scan(&keys::state_prefix(&group, &state))? {
-        overlay.delete(key);
-    }
-    Ok(())
+    view: View,
+    /// What was written to a new state, and deleted in it.
+    child: RefCell<BTreeMap<Name, Option<Vec<u8>>>>,
 }
 
 impl<'o> MlsStorage<'o> {
-    pub(super) fn new(overlay: &'o Overlay<'o>, namespace: Namespace) -> Self {
-        Self { overlay, namespace }
+    pub(super) fn new(overlay: &'o Overlay<'o>, view: View) -> Self {
+        Self { overlay, view, child: RefCell::default() }
     }
 
-    pub(super) fn namespace(&self) -> Namespace {
-        self.namespace
+    pub(super) fn view(&self) -> View {
+        self.view
+    }
+
+    /// Makes the new state of a [`View::Child`] one of its own: with all that was written to it,
+    /// and what OpenMLS left as it was in the parent, which it needs no more. What was there by
+    /// this name before is gone.
+    pub(super) fn keep(&self) -> Result<()> {
+        let View::Child { group, parent, child } = self.view else {
+            return Err(StorageError::NoChild);
+        };
+        chunks::delete_states(self.overlay, group, &[child])?;
+        let changes = self.child.take();
+        if let Some(parent) = parent {
+            self.inherit(&group, &parent, &child, &changes)?;
+        }
+        for (name, change) in changes {
+            match change {
+                _ if name.tag().is_global() => match change {
+                    Some(value) => self.overlay.put(name.global(), value),
+                    None => self.overlay.delete(name.global()),
+                },
+                Some(value) => {
+                    let rest = name.rest();
+                    put_base(self.overlay, &group, parent.as_ref(), &child, rest, value)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what the child has of its parent and did not change.
+    fn inherit(
+        &self,
+        group: &GroupId,
+        parent: &StateId,
+        child: &StateId,
+        changes: &BTreeMap<Name, Option<Vec<u8>>>,
+    ) -> Result<()> {
+        for part in [Part::Base, Part::Manifests] {
+            let prefix = keys::under(part, group, parent, &[]);
+            for (key, value) in self.overlay.scan(&prefix)? {
+                let rest = &key[prefix.len()..];
+                if !changes.keys().any(|name| name.rest() == rest) {
+                    self.overlay.put(keys::under(part, group, child, rest), value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn base(&self, group: &GroupId, state: &StateId, name: &Name) -> Result<Option<Vec<u8>>> {
+        if name.tag() == Tag::Tree
+            && let Some(manifest) = self.overlay.get(&name.of(Part::Manifests, group, state))?
+        {
+            return chunks::get(self.overlay, group, &manifest).map(Some);
+        }
+        Ok(self.overlay.get(&name.of(Part::Base, group, state))?)
     }
 
     pub(super) fn write(
@@ -60,6 +134,9 @@ impl<'o> MlsStorage<'o> {
         entity: &impl Serialize,
         value: &impl Serialize,
     ) -> Result<()> {
+        if self.view.forgets() {
+            return Ok(());
+        }
         self.put(tag, entity, encode(tag, value)?)
     }
 
@@ -92,8 +169,21 @@ impl<'o> MlsStorage<'o> {
     }
 
     pub(super) fn delete(&self, tag: Tag, entity: &impl Serialize) -> Result<()> {
-        if let Some(key) = self.key(tag, entity)? {
-            self.overlay.delete(key);
+        let name = name(tag, entity)?;
+        match self.view {
+            View::Reading(..) | View::Base(..) => {}
+            View::Child { .. } => {
+                self.child.borrow_mut().insert(name, None);
+            }
+            _ if tag.is_global() => self.overlay.delete(name.global()),
+            View::Global => {}
+            View::Live(group, state) => {
+                let live = name.of(Part::Live, &group, &state);
+                match self.base(&group, &state, &name)? {
+                    Some(_) => self.overlay.put(live, Vec::new()),
+                    None => self.overlay.delete(live),
+                }
+            }
         }
         Ok(())
     }
@@ -136,29 +226,68 @@ impl<'o> MlsStorage<'o> {
     }
 
     fn put(&self, tag: Tag, entity: &impl Serialize, value: Vec<u8>) -> Result<()> {
-        let key = self.key(tag, entity)?.ok_or(StorageError::NoState(tag))?;
-        self.overlay.put(key, value);
+        let name = name(tag, entity)?;
+        match self.view {
+            View::Reading(..) | View::Base(..) => {}
+            View::Child { .. } => {
+                self.child.borrow_mut().insert(name, Some(value));
+            }
+            _ if tag.is_global() => self.overlay.put(name.global(), value),
+            View::Global => return Err(StorageError::NoState(tag)),
+            View::Live(group, state) => {
+                self.overlay.put(name.of(Part::Live, &group, &state), value);
+            }
+        }
         Ok(())
     }
 
     fn get(&self, tag: Tag, entity: &impl Serialize) -> Result<Option<Vec<u8>>> {
-        match self.key(tag, entity)? {
-            Some(key) => Ok(self.overlay.get(&key)?),
-            None => Ok(None),
+        let name = name(tag, entity)?;
+        if let Some(change) = self.child.borrow().get(&name) {
+            return Ok(change.clone());
         }
-    }
-
-    /// `None` for a group's record where the namespace is no state.
-    fn key(&self, tag: Tag, entity: &impl Serialize) -> Result<Option<Vec<u8>>> {
-        let entity = encode(tag, entity)?;
         if tag.is_global() {
-            return Ok(Some(keys::global(tag, &entity)));
+            return Ok(self.overlay.get(&name.global())?);
         }
-        Ok(match self.namespace {
-            Namespace::Global => None,
-            Namespace::State { group, state } => Some(keys::scoped(&group, &state, tag, &entity)),
-        })
+        match self.view {
+            View::Global | View::Child { parent: None, .. } => Ok(None),
+            View::Live(group, state) | View::Reading(group, state) => {
+                match self.overlay.get(&name.of(Part::Live, &group, &state))? {
+                    Some(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+                    None => self.base(&group, &state, &name),
+                }
+            }
+            View::Base(group, state) | View::Child { group, parent: Some(state), .. } => {
+                self.base(&group, &state, &name)
+            }
+        }
     }
+}
+
+/// Writes a record of a state as it begins; a big one shares chunks with the parent's.
+pub(super) fn put_base(
+    overlay: &Overlay<'_>,
+    group: &GroupId,
+    parent: Option<&StateId>,
+    state: &StateId,
+    rest: &[u8],
+    value: Vec<u8>,
+) -> Result<()> {
+    if rest.first() != Some(&(Tag::Tree as u8)) || value.len() < chunks::CUT_FROM {
+        overlay.put(keys::under(Part::Base, group, state, rest), value);
+        return Ok(());
+    }
+    let known = match parent {
+        Some(parent) => overlay.get(&keys::under(Part::Manifests, group, parent, rest))?,
+        None => None,
+    };
+    let manifest = chunks::put(overlay, group, &value, &known.unwrap_or_default())?;
+    overlay.put(keys::under(Part::Manifests, group, state, rest), manifest);
+    Ok(())
+}
+
+fn name(tag: Tag, entity: &impl Serialize) -> Result<Name> {
+    Ok(Name::new(tag, &encode(tag, entity)?))
 }
 
 fn encode(tag: Tag, value: &impl Serialize) -> Result<Vec<u8>> {

@@ -11,13 +11,14 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 use super::{ALICE, World};
 use crate::account::InstallationKey;
 use crate::core::commits::Agreed;
+use crate::core::loaded::Place;
 use crate::core::records::StateRecord;
 use crate::core::topics::{group_key, group_topic, period};
 use crate::group::frontier::short;
 use crate::group::message::{MessageCore, SignedCore};
 use crate::kdf::SealKey;
 use crate::mls::package::{self, Package};
-use crate::mls::{self, Provider};
+use crate::mls::{self, Provider, View};
 use crate::proto::group as pb;
 use crate::seal::{SizeClass, open_message, seal_message};
 use crate::store::Overlay;
@@ -104,14 +105,15 @@ impl World {
 
     /// Encrypts any plaintext as `who`.
     pub(super) fn encrypt(&mut self, who: usize, plain: &[u8]) -> Vec<u8> {
-        let (group, live, key) = (self.group, self.tip(who).live, self.key(who));
+        let (group, state, key) = (self.group, self.tip(who).id, self.key(who));
         let mut sealed = Vec::new();
         self.peers[who]
             .core
             .run(self.now, |inner, tx| {
-                sealed = inner.with_mls(tx, group, live, |group, provider| {
-                    mls::group::encrypt(group, provider, &key, plain)
-                })?;
+                sealed =
+                    inner.with_mls(tx, Place::now(group, state), true, |group, provider| {
+                        mls::group::encrypt(group, provider, &key, plain)
+                    })?;
                 Ok(())
             })
             .expect("memory");
@@ -189,9 +191,9 @@ impl World {
         let core = &self.peers[who].core;
         let overlay = Overlay::new(&core.store);
         let scratch = core.inner.new_state();
-        mls::copy_state(&overlay, self.group, state.live, scratch).expect("memory");
         let (crypto, rng) = (&core.inner.crypto, &core.inner.rng);
-        let provider = Provider::for_state(&overlay, crypto, rng, self.group, scratch);
+        let view = View::Child { group: self.group, parent: Some(state.id), child: scratch };
+        let provider = Provider::new(&overlay, crypto, rng, view);
         let mut group = mls::group::load(&provider).expect("memory").expect("a state");
         work(&mut group, &provider, &self.key(who))
     }
@@ -231,7 +233,7 @@ impl World {
         let inner = &self.peers[who].core.inner;
         let (_, bytes) = &inner.account.as_ref().expect("an account").key_packages[0];
         let overlay = Overlay::new(&self.peers[who].core.store);
-        let provider = Provider::global(&overlay, &inner.crypto, &inner.rng);
+        let provider = Provider::new(&overlay, &inner.crypto, &inner.rng, View::Global);
         package::check(&provider, bytes).expect("an own one")
     }
 }

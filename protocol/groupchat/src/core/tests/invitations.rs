@@ -7,7 +7,7 @@ use super::*;
 use crate::account::{RegistrationSecret, inbox_key, inbox_topic, utc_day};
 use crate::core::invite::{SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use crate::kdf::{derive_key, label};
-use crate::mls::{Provider, slot};
+use crate::mls::{Provider, View, slot};
 use crate::proto::group as pb;
 use crate::seal::{SizeClass, open_message, seal_message};
 use crate::store::Overlay;
@@ -39,7 +39,7 @@ fn padded_envelope(world: &World, who: usize, plain: &[u8]) -> WakuMessage {
     let inner = &world.peers[who].core.inner;
     let (_, package) = &inner.account.as_ref().expect("an account").key_packages[0];
     let overlay = Overlay::new(&world.peers[who].core.store);
-    let provider = Provider::global(&overlay, &inner.crypto, &inner.rng);
+    let provider = Provider::new(&overlay, &inner.crypto, &inner.rng, View::Global);
     let sealed = slot::seal(&provider, package, plain).expect("a key package");
     let mut content = world.random(SLOTS * SLOT_BYTES);
     content[7 * SLOT_BYTES..][..sealed.len()].copy_from_slice(&sealed);

@@ -12,6 +12,7 @@ mod invitations;
 mod late;
 mod messages;
 mod records;
+mod restarts;
 mod vectors;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Several installations, each over a store of its own.
 
+mod chunks;
 mod records;
 mod refusals;
 mod states;
@@ -13,7 +14,7 @@ use super::leaf::ExtensionList;
 use super::message::{self, Inbound, Staged};
 use super::package::{self, OwnPackage, Package};
 use super::welcome::{self, Joining, Split};
-use super::{CoreRng, MlsError, Provider, StateId, group};
+use super::{CoreRng, MlsError, Provider, StateId, View, group};
 use crate::GroupId;
 use crate::account::InstallationKey;
 use crate::store::{MemoryStore, Overlay, Store as _};
@@ -46,16 +47,28 @@ struct Env<'e> {
 
 impl<'e> Env<'e> {
     fn global(&self) -> Provider<'e> {
-        Provider::global(self.overlay, self.crypto, self.rng)
+        self.provider(View::Global)
     }
 
     fn at(&self, state: StateId) -> Provider<'e> {
-        Provider::for_state(self.overlay, self.crypto, self.rng, GROUP, state)
+        self.provider(View::Live(GROUP, state))
+    }
+
+    fn provider(&self, view: View) -> Provider<'e> {
+        Provider::new(self.overlay, self.crypto, self.rng, view)
+    }
+
+    /// For a new state after `parent`.
+    fn child(&self, parent: impl Into<Option<StateId>>, child: StateId) -> Provider<'e> {
+        self.provider(View::Child { group: GROUP, parent: parent.into(), child })
     }
 
     /// The group as the store has it.
     fn load(&self, state: StateId) -> (MlsGroup, Provider<'e>) {
-        let provider = self.at(state);
+        self.load_by(self.at(state))
+    }
+
+    fn load_by(&self, provider: Provider<'e>) -> (MlsGroup, Provider<'e>) {
         let group = group::load(&provider).expect("a good store").expect("a group");
         (group, provider)
     }
@@ -108,15 +121,18 @@ impl Device {
 
     fn create(&mut self, at: StateId) {
         let identity = self.identity();
-        self.step(|env| group::create(&env.at(at), env.key, &identity, &profile("first")))
-            .expect("a group");
+        self.step(|env| {
+            let provider = env.child(None, at);
+            group::create(&provider, env.key, &identity, &profile("first")).expect("a group");
+            provider.keep().expect("memory");
+        });
     }
 
     fn reference(&self, package: &OwnPackage) -> package::Reference {
         self.check(&package.bytes).expect("a good package").reference
     }
 
-    /// Copies a state, commits there and merges. Gives commit, Welcome and ratchet tree.
+    /// Commits and merges in a child. Gives commit, Welcome and ratchet tree.
     fn commit(
         &mut self,
         from: StateId,
@@ -127,13 +143,13 @@ impl Device {
         let adds = adds.iter().map(|p| self.check(&p.bytes).expect("a good package")).collect();
         let extensions = name.map(profile);
         self.step(|env| {
-            super::copy_state(env.overlay, GROUP, from, to).expect("memory");
-            let (mut group, provider) = env.load(to);
+            let (mut group, provider) = env.load_by(env.child(from, to));
             let own = group::commit(&mut group, &provider, env.key, adds, extensions.as_deref())
                 .expect("own state")
                 .expect("fitting additions");
             group::merge_pending(&mut group, &provider).expect("a pending commit");
             let tree = group::ratchet_tree(&group).expect("a tree");
+            provider.keep().expect("memory");
             (own.commit, own.welcome, tree)
         })
     }
@@ -147,7 +163,9 @@ impl Device {
             let joining: Joining = welcome::open(&env.global(), welcome, tree)
                 .expect("no fault")
                 .expect("a good welcome");
-            joining.finish(&env.at(at)).expect("own state");
+            let provider = env.child(None, at);
+            joining.finish(&provider).expect("own state");
+            provider.keep().expect("memory");
         });
     }
 
@@ -182,7 +200,7 @@ impl Device {
         }
     }
 
-    /// Copies a state and merges another's commit there, after `look` at it.
+    /// Merges another's commit in a child, after `look` at it.
     fn follow<T>(
         &mut self,
         from: StateId,
@@ -191,12 +209,12 @@ impl Device {
         look: impl FnOnce(&Staged) -> T,
     ) -> T {
         self.step(|env| {
-            super::copy_state(env.overlay, GROUP, from, to).expect("memory");
-            let (mut group, provider) = env.load(to);
+            let (mut group, provider) = env.load_by(env.child(from, to));
             match message::receive(&mut group, &provider, commit).expect("no fault") {
                 Inbound::Commit(staged) => {
                     let seen = look(&staged);
                     staged.merge(&mut group, &provider).expect("own state");
+                    provider.keep().expect("memory");
                     seen
                 }
                 other => panic!("{other:?}"),

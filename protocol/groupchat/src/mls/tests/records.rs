@@ -11,17 +11,24 @@ use crate::mls::leaf::SUITE;
 
 #[test]
 fn keys_lie_where_the_module_says() {
-    let [alice, bob, _] = three();
-    let state_keys = [b"mls/1/s/".as_slice(), GROUP.as_bytes()].concat();
-    assert!(alice.store.iter().all(|(key, _)| key.starts_with(&state_keys)));
+    let [alice, mut bob, _] = three();
+    let of_group = |prefix: &[u8]| [prefix, GROUP.as_bytes()].concat();
+    let bases = of_group(b"mls/2/b/");
+    assert!(alice.store.iter().all(|(key, _)| key.starts_with(&bases)));
     let (global, scoped): (Vec<_>, Vec<_>) =
         bob.store.iter().partition(|(key, _)| key.starts_with(b"mls/1/g/"));
     assert_eq!(global.len(), 1, "bob's key package");
-    let prefix = [state_keys.as_slice(), state(1).as_bytes()].concat();
+    let prefix = [bases.as_slice(), state(1).as_bytes()].concat();
     assert!(scoped.iter().all(|(key, _)| key.starts_with(&prefix)));
     let mut tags: Vec<u8> = scoped.iter().map(|(key, _)| key[prefix.len()]).collect();
     tags.sort_unstable();
     assert_eq!(tags, [0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b]);
+    let before = bob.dump();
+    bob.send(state(1), "hello");
+    let live = [of_group(b"mls/2/l/").as_slice(), state(1).as_bytes(), &[0x1a]].concat();
+    let (sent, base): (Vec<_>, Vec<_>) =
+        bob.dump().into_iter().partition(|(key, _)| key.starts_with(&live));
+    assert_eq!((sent.len(), base), (1, before), "the ratchet alone, and its base stays");
 }
 
 #[test]
@@ -137,13 +144,17 @@ fn pre_shared_keys_come_back() {
 }
 
 #[test]
-fn deleting_by_openmls_leaves_nothing() {
+fn deleting_by_openmls_is_seen() {
     let [mut alice, ..] = three();
     alice.step(|env| {
         for at in [state(0), state(1)] {
             let (mut group, provider) = env.load(at);
             group.delete(provider.storage()).expect("memory");
+            assert!(group::load(&env.at(at)).expect("memory").is_none());
+            let base = env.provider(View::Base(GROUP, at));
+            assert!(group::load(&base).expect("memory").is_some(), "how it began stays");
         }
+        crate::mls::delete_states(env.overlay, GROUP, &[state(0), state(1)]).expect("memory");
     });
     assert_eq!(alice.dump(), []);
 }

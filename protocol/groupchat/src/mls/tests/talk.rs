@@ -60,7 +60,7 @@ fn a_welcome_can_be_looked_at_before_joining() {
         assert_eq!(joining.sender.identity, alice.identity());
         assert_eq!(joining.members.len(), 2);
         let elsewhere = GroupId::from_bytes([0; 16]);
-        let wrong = Provider::for_state(env.overlay, env.crypto, env.rng, elsewhere, state(1));
+        let wrong = env.provider(View::Live(elsewhere, state(1)));
         assert!(matches!(joining.finish(&wrong), Err(MlsError::Namespace(_))));
     });
     assert_eq!(bob.dump(), before, "looking writes nothing");
@@ -99,12 +99,12 @@ fn a_commit_says_what_it_changes() {
         assert_eq!((&added.identity, added.installation), (&dave.identity(), dave.key.id()));
     });
     let removal = bob.step(|env| {
-        crate::mls::copy_state(env.overlay, GROUP, state(2), state(3)).expect("memory");
-        let (mut group, provider) = env.load(state(3));
+        let (mut group, provider) = env.load_by(env.child(state(2), state(3)));
         let carols = group::members(&group).expect("leaves")[2].leaf;
         let leaf = openmls::prelude::LeafNodeIndex::new(carols);
         let (commit, ..) = group.remove_members(&provider, env.key, &[leaf]).expect("a member");
         group::merge_pending(&mut group, &provider).expect("a pending commit");
+        provider.keep().expect("memory");
         commit.to_bytes().expect("encodes")
     });
     carol.follow(state(1), state(2), &commit, |staged| assert_eq!(staged.adds.len(), 1));

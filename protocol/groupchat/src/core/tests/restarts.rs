@@ -1,0 +1,108 @@
+//! What is kept of MLS over restarts and crashes, and what is not.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+
+use super::*;
+use crate::mls::message::{Inbound, receive};
+use crate::mls::{Provider, View, group};
+use crate::proto::group as pb;
+use crate::store::Overlay;
+
+impl World {
+    /// The process of `who` ends, and what it had not handed over is gone with it.
+    fn restart(&mut self, who: usize) {
+        let mut seed = [0; 32];
+        self.rng.fill(&mut seed);
+        let store = self.peers[who].core.store().clone();
+        let core = Core::open(store, Self::config(), seed, self.now);
+        self.peers[who].core = core.expect("a good store");
+        self.give(who, Input::Connectivity { relay_peers: 1, store_peers: 1 });
+    }
+
+    /// MLS bytes of everything that was said, each once.
+    fn application_bytes(&self) -> BTreeSet<Vec<u8>> {
+        let said = self
+            .wire
+            .iter()
+            .filter(|(kind, _)| matches!(kind, PublishKind::Message(_) | PublishKind::Retry(_)));
+        said.map(|(_, message)| {
+            let frame = pb::Frame::decode(self.unseal(BOB, message).as_slice()).expect("ours");
+            match frame.body {
+                Some(pb::frame::Body::Application(bytes)) => bytes,
+                other => panic!("{other:?}"),
+            }
+        })
+        .collect()
+    }
+}
+
+#[test]
+fn no_key_is_used_twice_whenever_the_process_ends() {
+    let mut world = World::three();
+    for round in 0..6 {
+        world.say(BOB, &format!("read in between, {round}"));
+        world.say(ALICE, &format!("published, {round}"));
+        let text = format!("on disk, and not published before the end, {round}");
+        let command = Command::Send { group: world.group, text };
+        let (now, id) = (world.now, CommandId(10_000 + round));
+        world.peers[ALICE].core.handle(now, Input::Command(id, command)).expect("memory");
+        world.restart(ALICE);
+        world.run(MINUTE);
+    }
+    assert_eq!(world.texts(CAROL).len(), 18);
+    let all = world.application_bytes();
+    assert_eq!(all.len(), 18);
+    // one group that reads them all would refuse a generation that came twice
+    let core = &world.peers[CAROL].core;
+    let overlay = Overlay::new(core.store());
+    let view = View::Base(world.group, world.tip(CAROL).id);
+    let provider = Provider::new(&overlay, &core.inner.crypto, &core.inner.rng, view);
+    let mut fresh = group::load(&provider).expect("memory").expect("a state");
+    for bytes in &all {
+        let read = receive(&mut fresh, &provider, bytes).expect("no fault");
+        assert!(matches!(read, Inbound::Application { .. }), "{read:?}");
+    }
+}
+
+#[test]
+fn reading_is_written_once_in_a_while_alone() {
+    let mut world = World::three();
+    let mls = |world: &World| {
+        let mut all = world.dump(BOB, &[]);
+        all.retain(|key, _| key.starts_with(b"mls/"));
+        all
+    };
+    let before = mls(&world);
+    for n in 0..256 {
+        world.say(ALICE, &n.to_string());
+    }
+    assert!(mls(&world) == before, "reading writes nothing of MLS");
+    world.say(ALICE, "256");
+    let after = mls(&world);
+    let fresh: Vec<_> = after.keys().filter(|key| !before.contains_key(*key)).collect();
+    assert!(matches!(fresh[..], [key] if key.starts_with(b"mls/2/l/")), "{fresh:?}");
+    world.restart(BOB);
+    world.go_on(&[ALICE, BOB, CAROL]);
+    assert_eq!(world.read(BOB).len(), 260);
+}
+
+#[test]
+fn few_groups_are_in_memory() {
+    let mut world = World::three();
+    let mut groups = vec![world.group];
+    for _ in 0..40 {
+        world.make_group();
+        groups.push(world.group);
+    }
+    for round in 0..2 {
+        for &group in &groups {
+            let text = round.to_string();
+            world.command(ALICE, Command::Send { group, text });
+        }
+    }
+    assert_eq!(format!("{:?}", world.peers[ALICE].core.inner.loaded), "LoadedGroups(16)");
+    world.group = groups[0];
+    world.go_on(&[ALICE, BOB, CAROL]);
+}
