@@ -16,7 +16,7 @@ use crate::tuning;
 
 const STATE: &str = "state";
 
-const LAYOUT: Layout = Layout { kind: "kv", format: 1, families: &[STATE] };
+const LAYOUT: Layout = Layout { kind: "kv", families: &[STATE], steps: &[] };
 
 /// A [`Store`] in a directory. One process at a time can open it.
 pub struct KvStore {

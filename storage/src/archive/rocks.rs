@@ -20,7 +20,7 @@ use crate::open::{self, Layout, OpenError};
 use crate::tuning;
 
 const LAYOUT: Layout =
-    Layout { kind: "archive", format: 1, families: &[MESSAGES, ORDER, SHARDS, TOPICS, HASHES] };
+    Layout { kind: "archive", families: &[MESSAGES, ORDER, SHARDS, TOPICS, HASHES], steps: &[] };
 
 /// Messages that retention removes in one write batch. Between two, insertions go on.
 const PRUNE_CHUNK: usize = 1_000;

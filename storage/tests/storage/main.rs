@@ -2,6 +2,7 @@
 
 mod conformance;
 mod crash;
+mod formats;
 mod model;
 mod opening;
 mod support;
