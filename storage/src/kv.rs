@@ -55,11 +55,16 @@ impl Store for KvStore {
     }
 
     fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
+        self.scan_from(prefix, prefix, usize::MAX)
+    }
+
+    fn scan_from(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, StoreError> {
         let mut options = ReadOptions::default();
         options.set_iterate_range(rocksdb::PrefixRange(prefix));
-        let mode = IteratorMode::From(prefix, Direction::Forward);
+        let mode = IteratorMode::From(prefix.max(from), Direction::Forward);
         self.db
             .iterator_cf_opt(self.state(), options, mode)
+            .take(limit)
             .map(|pair| pair.map(|(key, value)| (key.into_vec(), value.into_vec())))
             .collect::<Result<_, _>>()
             .map_err(|e| self.error("reading a range of keys", e))

@@ -40,6 +40,15 @@ impl Store for Database {
         self.store.scan(prefix)
     }
 
+    fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.store.scan_from(prefix, from, limit)
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.store.commit(batch)?;
         self.status.works();

@@ -73,6 +73,10 @@ pub trait Store: Send {
     /// All pairs whose key starts with `prefix`, ascending by key (bytewise).
     fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError>;
 
+    /// Those of [`Store::scan`] whose key is `from` or above, the first `limit` of them. Costs what
+    /// it returns, not what lies before or behind.
+    fn scan_from(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, StoreError>;
+
     /// Writes all of `batch` or nothing; when it returns `Ok`, the batch survives a crash of the
     /// process and of the machine.
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError>;
@@ -112,6 +116,16 @@ impl Store for MemoryStore {
             .map
             .range(prefix.to_vec()..)
             .take_while(|(k, _)| k.starts_with(prefix))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect())
+    }
+
+    fn scan_from(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, StoreError> {
+        Ok(self
+            .map
+            .range(prefix.max(from).to_vec()..)
+            .take_while(|(k, _)| k.starts_with(prefix))
+            .take(limit)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect())
     }
@@ -169,6 +183,30 @@ impl<'s> Overlay<'s> {
         Ok(merged.into_iter().collect())
     }
 
+    /// [`Store::scan_from`], with what was changed.
+    pub(crate) fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Pair>, StoreError> {
+        let changes = self.changes.borrow();
+        let changes: Vec<_> = changes
+            .range(prefix.max(from).to_vec()..)
+            .take_while(|(k, _)| k.starts_with(prefix))
+            .collect();
+        // each change hides at most one pair, so the first `limit` that are left are the right ones
+        let below = self.below.scan_from(prefix, from, limit.saturating_add(changes.len()))?;
+        let mut merged: BTreeMap<_, _> = below.into_iter().collect();
+        for (key, change) in changes {
+            match change {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        Ok(merged.into_iter().take(limit).collect())
+    }
+
     /// Whether nothing was changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.borrow().is_empty()
@@ -182,6 +220,35 @@ impl<'s> Overlay<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn put(key: &str) -> Change {
+        (key.as_bytes().to_vec(), Some(key.as_bytes().to_vec()))
+    }
+
+    #[test]
+    fn a_bounded_scan_of_an_overlay_is_a_part_of_the_whole_one() {
+        let mut store = MemoryStore::new();
+        store.commit((0..20).map(|n| put(&format!("a{:02}", n * 2))).collect()).expect("memory");
+        let overlay = Overlay::new(&store);
+        for n in [3, 7, 8, 36, 37, 39] {
+            overlay.put(format!("a{n:02}").into_bytes(), Vec::new());
+        }
+        for n in [0, 10, 12, 14, 38] {
+            overlay.delete(format!("a{n:02}").into_bytes());
+        }
+        overlay.put(b"b".to_vec(), Vec::new());
+        let whole = overlay.scan(b"a").expect("memory");
+        for from in 0..45 {
+            let from = format!("a{from:02}").into_bytes();
+            for limit in [0, 1, 2, 5, 100, usize::MAX] {
+                let part = overlay.scan_from(b"a", &from, limit).expect("memory");
+                let expected = whole.iter().filter(|(key, _)| *key >= from).take(limit);
+                assert!(part.iter().eq(expected), "{limit} from {from:?}");
+            }
+        }
+        assert_eq!(overlay.scan_from(b"a", b"", 3).expect("memory"), whole[..3]);
+        assert_eq!(overlay.scan_from(b"a", b"b", 3).expect("memory"), []);
+    }
 
     #[test]
     fn overlay_reads_its_own_writes_and_the_store_below() {

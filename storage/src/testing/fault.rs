@@ -59,6 +59,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.scan(prefix)
     }
 
+    fn scan_from(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.inner.scan_from(prefix, from, limit)
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.commits += 1;
         let fails = match self.fault {

@@ -11,6 +11,7 @@ pub fn store_conformance<S: Store>(mut new: impl FnMut() -> S) {
     reads_what_was_written(new());
     a_batch_replaces_and_deletes(new());
     scans_are_by_prefix_and_in_byte_order(new());
+    bounded_scans_begin_anywhere(new());
     empty_and_large_values_are_kept(new());
     stores_are_separate(new(), new());
 }
@@ -62,6 +63,33 @@ fn scans_are_by_prefix_and_in_byte_order(mut store: impl Store) {
     for (key, value) in store.scan(b"").expect("scan") {
         assert_eq!(key, value);
     }
+}
+
+fn bounded_scans_begin_anywhere(mut store: impl Store) {
+    let sorted: [&[u8]; 8] =
+        [b"a", b"b", b"b\0", b"b\x01", b"b\xff", b"b\xff\xff", b"c", b"\xff\xff"];
+    for key in sorted {
+        store.commit(batch([(key, Some(key))])).expect("commit");
+    }
+    let scan = |prefix: &[u8], from: &[u8], limit| {
+        let pairs = store.scan_from(prefix, from, limit).expect("scan");
+        assert!(pairs.iter().all(|(key, value)| key == value));
+        pairs.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    assert_eq!(scan(b"b", b"b", usize::MAX), sorted[1..6]);
+    assert_eq!(scan(b"b", b"b", 2), sorted[1..3]);
+    assert_eq!(scan(b"b", b"b\0", 2), sorted[2..4]);
+    assert_eq!(scan(b"b", b"b\0\0", 2), sorted[3..5]);
+    assert_eq!(scan(b"b", b"b\xff\xff", 9), sorted[5..6]);
+    // from before the prefix, and behind it
+    assert_eq!(scan(b"b", b"", 1), sorted[1..2]);
+    assert_eq!(scan(b"b", b"a", 9), sorted[1..6]);
+    for from in [b"b\xff\xff\0".as_slice(), b"c", b"\xff\xff\xff"] {
+        assert!(scan(b"b", from, 9).is_empty());
+    }
+    assert_eq!(scan(b"\xff", b"\xff", 9), sorted[7..]);
+    assert_eq!(scan(b"", b"c", 1), sorted[6..7]);
+    assert!(scan(b"", b"", 0).is_empty());
 }
 
 fn empty_and_large_values_are_kept(mut store: impl Store) {

@@ -116,7 +116,8 @@ fn messages(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "NewMessage", &NewMessage { text: own.text.clone() });
     put(all, "AcceptedMessage", &AcceptedMessage { id: own.id });
     put(all, "MessageView", &own);
-    put(all, "Messages", &Messages { messages: vec![others, own], next: Some(2) });
+    let next = Some(own.cursor());
+    put(all, "Messages", &Messages { messages: vec![others, own], next });
     put(all, "Gaps", &Gaps { gaps: vec![gap()] });
 }
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use waku_groupchat_core::api::views::MessageView;
+use waku_groupchat_core::api::views::{MessageCursor, MessageView};
 use waku_groupchat_core::api::{Answer, Command};
 use waku_groupchat_core::{GroupId, InstallationId, MessageId};
 
@@ -26,8 +26,8 @@ const MAX_PAGE: usize = 200;
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// `next` of the page before; from the beginning if left out.
-    #[param(required = false, nullable = false)]
-    after: Option<usize>,
+    #[param(value_type = String, required = false, nullable = false)]
+    after: Option<MessageCursor>,
     /// Most messages; 100 if left out.
     #[param(minimum = 1, maximum = 200, required = false, nullable = false)]
     limit: Option<usize>,
@@ -70,8 +70,9 @@ pub(super) async fn list(
     // One more tells whether there is a next page.
     let messages = api.core.query(move |core| core.messages(group, after, limit + 1)).await?;
     let mut messages = messages.ok_or_else(|| groups::unknown(group))?;
-    let next = (messages.len() > limit).then(|| after.unwrap_or(0) + limit);
+    let more = messages.len() > limit;
     messages.truncate(limit);
+    let next = messages.last().filter(|_| more).map(MessageView::cursor);
     Ok(JsonAnswer(Messages { messages, next }))
 }
 

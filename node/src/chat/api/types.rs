@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waku_groupchat_core::api::EventRecord;
 use waku_groupchat_core::api::views::{
-    GapView, GroupView, InstallationView, InvitationView, MemberView, MessageView,
+    GapView, GroupView, InstallationView, InvitationView, MemberView, MessageCursor, MessageView,
 };
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
@@ -170,8 +170,8 @@ pub struct Messages {
     pub messages: Vec<MessageView>,
     /// What to give as `after` for the next page; left out on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub next: Option<usize>,
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub next: Option<MessageCursor>,
 }
 
 /// From `GET /missing` and `GET /groups/{group}/missing`.

@@ -105,6 +105,15 @@ impl Store for Breakable {
         self.store.scan(prefix)
     }
 
+    fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.store.scan_from(prefix, from, limit)
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError::new("writing a batch", io::Error::other("no space")));

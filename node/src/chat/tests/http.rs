@@ -71,8 +71,9 @@ async fn what_is_said_can_be_read_after_a_restart() {
     }
     let rig = rig.restart().await;
     let (_, first) = rig.get(&format!("{path}?limit=2")).await;
-    let (_, second) = rig.get(&format!("{path}?limit=2&after={}", first["next"])).await;
-    let (_, third) = rig.get(&format!("{path}?limit=2&after={}", second["next"])).await;
+    let next = |page: &serde_json::Value| page["next"].as_str().expect("a cursor").to_owned();
+    let (_, second) = rig.get(&format!("{path}?limit=2&after={}", next(&first))).await;
+    let (_, third) = rig.get(&format!("{path}?limit=2&after={}", next(&second))).await;
     let texts: Vec<_> = [&first, &second, &third]
         .iter()
         .flat_map(|page| page["messages"].as_array().expect("a list"))

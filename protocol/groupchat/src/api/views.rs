@@ -1,6 +1,9 @@
 //! What queries answer: plain data for people and programs.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
@@ -109,6 +112,65 @@ pub struct MessageView {
     /// How far it got, for an own one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending: Option<SendState>,
+}
+
+/// The place of a message in the order of its group: `<nanoseconds>-<installation>-<number>` as
+/// text. A page of messages goes on from one. It stays good when messages come late: they take
+/// their places before or after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageCursor {
+    /// The sender's time.
+    pub time: Timestamp,
+    /// The sender.
+    pub installation: InstallationId,
+    /// Its number for the message.
+    pub number: u64,
+}
+
+/// A text that is no [`MessageCursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor is what `next` of a page before says")]
+pub struct ParseCursorError;
+
+impl MessageView {
+    /// Its place.
+    pub fn cursor(&self) -> MessageCursor {
+        let MessageId { installation, number, .. } = self.id;
+        MessageCursor { time: self.time, installation, number }
+    }
+}
+
+impl fmt::Display for MessageCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.time.as_nanos(), self.installation, self.number)
+    }
+}
+
+impl FromStr for MessageCursor {
+    type Err = ParseCursorError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
+        let mut parts = text.splitn(3, '-');
+        let mut part = || parts.next().ok_or(ParseCursorError);
+        let (time, installation, number) = (part()?, part()?, part()?);
+        Ok(Self {
+            time: Timestamp::from_nanos(time.parse().map_err(|_| ParseCursorError)?),
+            installation: installation.parse().map_err(|_| ParseCursorError)?,
+            number: number.parse().map_err(|_| ParseCursorError)?,
+        })
+    }
+}
+
+impl Serialize for MessageCursor {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageCursor {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// How a gap is known.

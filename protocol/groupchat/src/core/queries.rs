@@ -10,7 +10,7 @@ use crate::account::Log;
 use crate::api::EventRecord;
 use crate::api::views::{
     AccountView, GapView, GroupState, GroupView, InstallationView, InvitationView, MemberView,
-    MessageView,
+    MessageCursor, MessageView,
 };
 use crate::group::message::SignedCore;
 use crate::store::{Store, StoreError};
@@ -68,25 +68,28 @@ impl<S: Store> Core<S> {
         Ok(Some(members))
     }
 
-    /// Messages of a group in causal order, from position `after` on (0-based; `None`: from the
-    /// first), at most `limit`; `None` for an unknown group. A message that comes late takes its
-    /// causal place, so positions of later ones move.
+    /// Messages of a group in causal order, those behind `after` (`None`: from the first), at most
+    /// `limit`; `None` for an unknown group. A message that comes late takes its causal place,
+    /// which may be before a page that was read.
     pub fn messages(
         &self,
         id: GroupId,
-        after: Option<usize>,
+        after: Option<MessageCursor>,
         limit: usize,
     ) -> Result<Option<Vec<MessageView>>, Fault> {
         if !self.inner.groups.contains_key(&id) {
             return Ok(None);
         }
-        let all = self.store.scan(&key("message/", &[id.as_bytes()]))?;
-        let views = all
-            .into_iter()
-            .skip(after.unwrap_or(0))
-            .take(limit)
-            .map(|(_, value)| message_view(&value))
-            .collect::<Result<_, _>>()?;
+        let prefix = key("message/", &[id.as_bytes()]);
+        let from = after.map(|cursor| {
+            let time = cursor.time.as_nanos().to_be_bytes();
+            let number = cursor.number.to_be_bytes();
+            // the first key behind it
+            key("", &[&prefix, &time, cursor.installation.as_bytes(), &number, &[0]])
+        });
+        let all = self.store.scan_from(&prefix, from.as_deref().unwrap_or(&prefix), limit)?;
+        let views =
+            all.into_iter().map(|(_, value)| message_view(&value)).collect::<Result<_, _>>()?;
         Ok(Some(views))
     }
 

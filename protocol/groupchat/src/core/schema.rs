@@ -126,6 +126,15 @@ mod tests {
             self.inner.scan(prefix)
         }
 
+        fn scan_from(
+            &self,
+            prefix: &[u8],
+            from: &[u8],
+            limit: usize,
+        ) -> Result<Vec<crate::store::Pair>, StoreError> {
+            self.inner.scan_from(prefix, from, limit)
+        }
+
         fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
             self.left -= 1;
             match self.left {

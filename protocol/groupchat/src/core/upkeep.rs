@@ -18,6 +18,8 @@ use crate::limits::{
 const STEP: Duration = Duration::from_secs(60);
 /// How often the upkeep that takes a scan is done.
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Records that it looks at in one go: there may be many of them.
+const PRUNED_AT_ONCE: usize = 1000;
 
 impl Inner {
     /// Where the clock stepped back, nothing may wait for a time that was due by the old one.
@@ -95,10 +97,16 @@ impl Inner {
 
     fn prune(&mut self, tx: &Tx<'_>) -> Result<(), Fault> {
         for prefix in ["seen/", "handled/"] {
-            for (k, when) in tx.overlay.scan(prefix.as_bytes())? {
-                let when = when.try_into().map(u64::from_be_bytes).unwrap_or_default();
-                if tx.now.since(Timestamp::from_secs(when)) > KEPT_STATE_AGE * 2 {
-                    tx.overlay.delete(k);
+            let mut from = prefix.as_bytes().to_vec();
+            loop {
+                let page = tx.overlay.scan_from(prefix.as_bytes(), &from, PRUNED_AT_ONCE)?;
+                let Some((last, _)) = page.last() else { break };
+                from = [last.as_slice(), &[0]].concat();
+                for (k, when) in page {
+                    let when = when.try_into().map(u64::from_be_bytes).unwrap_or_default();
+                    if tx.now.since(Timestamp::from_secs(when)) > KEPT_STATE_AGE * 2 {
+                        tx.overlay.delete(k);
+                    }
                 }
             }
         }
