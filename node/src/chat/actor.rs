@@ -29,6 +29,9 @@ use crate::extension::Connectivity;
 /// How long after a fault of the database what can wait is tried again.
 const FAULT_RETRY: Duration = Duration::from_secs(1);
 
+/// Most messages that arrived and are written in one batch.
+const WRITTEN_AT_ONCE: usize = 256;
+
 /// The longest sleep: the clock may be set meanwhile, and deadlines are points on it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -131,6 +134,14 @@ impl Actor {
     }
 
     fn take(&mut self, message: Message) {
+        let mut next = Some(message);
+        while let Some(message) = next {
+            next = self.take_one(message);
+        }
+    }
+
+    /// Gives what was found in the queue behind it, if that is another kind of thing.
+    fn take_one(&mut self, message: Message) -> Option<Message> {
         match message {
             Message::Command { command, answer } => {
                 let id = CommandId(self.next_command);
@@ -153,11 +164,7 @@ impl Actor {
                 let result = question(&self.core);
                 self.note(&result);
             }
-            Message::Arrived(messages) => {
-                for message in messages {
-                    self.arrived(message);
-                }
-            }
+            Message::Arrived(messages) => return self.arrived(messages),
             Message::Published(id, result) => self.result(Input::Published(id, result)),
             Message::Fetched(id, result) => self.result(Input::Fetched(id, result)),
             Message::Connectivity(Connectivity { relay_peers, store_peers }) => {
@@ -166,14 +173,33 @@ impl Actor {
                 self.result(Input::Connectivity { relay_peers, store_peers });
             }
         }
+        None
     }
 
-    fn arrived(&mut self, message: Arc<WakuMessage>) {
-        let timestamp = message.timestamp;
-        let result = self.core.handle(now(), Input::Message(Arc::unwrap_or_clone(message)));
+    /// Hands over what arrived, and what of that waits in the queue right behind it: one durable
+    /// write for all of it. Gives what it found there that is something else.
+    fn arrived(&mut self, mut messages: Vec<Arc<WakuMessage>>) -> Option<Message> {
+        let mut next = None;
+        while messages.len() < WRITTEN_AT_ONCE && next.is_none() {
+            match self.queue.try_recv() {
+                Ok(Message::Arrived(more)) => messages.extend(more),
+                Ok(other) => next = Some(other),
+                Err(_) => break,
+            }
+        }
+        let mut messages = messages.into_iter().map(Arc::unwrap_or_clone).peekable();
+        while messages.peek().is_some() {
+            self.hand_over(messages.by_ref().take(WRITTEN_AT_ONCE).collect());
+        }
+        next
+    }
+
+    fn hand_over(&mut self, messages: Vec<WakuMessage>) {
+        let timestamps: Vec<_> = messages.iter().map(|message| message.timestamp).collect();
+        let result = self.core.handle(now(), Input::Messages(messages));
         if result.is_err() {
-            // The archive has it; it is read again.
-            self.status.overflow.mark(timestamp);
+            // The archive has them; they are read again.
+            timestamps.into_iter().for_each(|at| self.status.overflow.mark(at));
         }
         self.note(&result);
         self.settle();

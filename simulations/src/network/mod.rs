@@ -32,6 +32,9 @@ use waku_groupchat_core::api::{
 use waku_groupchat_core::{MemoryStore, Timestamp};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
+/// Messages of an archive that a core is given at a time.
+const FETCHED_PAGE: usize = 16;
+
 pub use links::Links;
 pub use node::{Archive, Mishap, Node};
 
@@ -468,14 +471,15 @@ impl Network {
             None => Err("cannot be reached".to_owned()),
         };
         let life = self.nodes[id.0].life();
-        let mut hashes = Vec::new();
-        for (hash, message) in found.unwrap_or_default() {
-            match request.what {
-                FetchWhat::Messages if self.nodes[id.0].life() == life => {
-                    self.input(id, Input::Message(message));
+        let (mut hashes, messages): (Vec<_>, Vec<_>) =
+            found.unwrap_or_default().into_iter().unzip();
+        if request.what == FetchWhat::Messages {
+            hashes.clear();
+            for page in messages.chunks(FETCHED_PAGE) {
+                self.input(id, Input::Messages(page.to_vec()));
+                if self.nodes[id.0].life() != life {
+                    return;
                 }
-                FetchWhat::Messages => return,
-                FetchWhat::Hashes => hashes.push(hash),
             }
         }
         let result = FetchResult { tried: vec![FetchTry { source, outcome }], hashes };

@@ -36,11 +36,14 @@ pub enum Input {
     /// A Waku message of the extension's shard, from the relay or from an archive. Messages that
     /// are not for this installation cost one table look-up.
     Message(WakuMessage),
+    /// Several of them, read in this order and written as one batch. Each is read or refused for
+    /// itself: what one of them is takes nothing from the others.
+    Messages(Vec<WakuMessage>),
     /// A person or a program wants something. Answered by one [`Output::Answer`].
     Command(CommandId, Command),
     /// What became of an [`Output::Publish`].
     Published(PublishId, PublishResult),
-    /// What became of an [`Output::Fetch`]. Its messages came before as [`Input::Message`].
+    /// What became of an [`Output::Fetch`]. Its messages came before as [`Input::Messages`].
     Fetched(FetchId, FetchResult),
     /// How many relay peers of the shard's mesh and how many store peers there are now.
     Connectivity {
@@ -96,7 +99,7 @@ pub struct FetchTry {
 pub enum Output {
     /// Publish on the relay, then say so with [`Input::Published`]. It is already on disk.
     Publish(Publish),
-    /// Ask archives, feed what they hold as [`Input::Message`], then say [`Input::Fetched`].
+    /// Ask archives, feed what they hold as [`Input::Messages`], then say [`Input::Fetched`].
     Fetch(FetchId, FetchRequest),
     /// The answer to a command.
     Answer(CommandId, Result<Answer, CommandError>),

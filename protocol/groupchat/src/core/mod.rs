@@ -309,6 +309,9 @@ impl Inner {
     fn input(&mut self, tx: &mut Tx<'_>, input: Input) -> Result<(), Fault> {
         match input {
             Input::Message(message) => self.message(tx, &message),
+            Input::Messages(messages) => {
+                messages.iter().try_for_each(|message| self.message(tx, message))
+            }
             Input::Published(id, result) => self.published(tx, id, result),
             Input::Fetched(id, result) => self.fetched(tx, id, result),
             Input::Connectivity { relay_peers, store_peers } => {

@@ -4,6 +4,7 @@
 //! order, and a Store keeps. A test takes somebody off ([`Peer::deaf`]) and delivers by hand what
 //! it wants to come, in the order it wants. [`hostile`] makes what no honest member sends.
 
+mod batches;
 mod claims;
 mod commits;
 mod decoders;
@@ -213,9 +214,7 @@ impl World {
                 }
                 Output::Fetch(id, request) => {
                     let (messages, result) = self.fetched(who, &request);
-                    for message in messages {
-                        self.input(who, Input::Message(message));
-                    }
+                    self.input(who, Input::Messages(messages));
                     self.input(who, Input::Fetched(id, result));
                 }
                 Output::Answer(id, answer) => {
