@@ -98,6 +98,10 @@ labels! {
     CHUNK_HASH = "chunk hash";
     /// Hash: name of something that travels in parts, over its chunks' hashes.
     PARCEL_HASH = "parcel hash";
+    /// Hash: one segment's share of something that travels in segments.
+    SEGMENT_HASH = "segment hash";
+    /// Hash: name of something that travels in segments.
+    WHOLE_HASH = "whole hash";
     /// Signature: a registration record's body.
     REGISTRATION_RECORD = "registration record";
     /// Hash: transcript of a linking.

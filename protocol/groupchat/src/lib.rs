@@ -11,6 +11,7 @@
 //! | `mls` | OpenMLS over the store |
 //! | `core` | the state machine that ties them together |
 //! | [`kdf`], [`seal`] | labels and derivations; padded, sealed payloads |
+//! | `segment` | what is over the largest size class, in segments with redundancy |
 //!
 //! ```
 //! use waku_groupchat_core::api::{Answer, Command, CommandId, Config, Input, Output};
@@ -40,6 +41,7 @@ pub mod limits;
 mod mls;
 mod proto;
 pub mod seal;
+mod segment;
 mod store;
 mod time;
 

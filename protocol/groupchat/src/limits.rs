@@ -28,7 +28,7 @@ pub const KEPT_STATE_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Events kept for replay.
 pub const KEPT_EVENTS: u64 = 10_000;
 /// Most accounts in one [`crate::api::Command::Invite`].
-pub const INVITED_ACCOUNTS: usize = 50;
+pub const INVITED_ACCOUNTS: usize = 1000;
 /// How far ahead of the envelope a message's precise time may lie; more is refused.
 pub const TIME_AHEAD: Duration = Duration::from_secs(60);
 /// How far ahead of the own clock others' times are followed when the next own one is chosen.
@@ -53,6 +53,8 @@ pub const ENVELOPE_AHEAD: Duration = Duration::from_secs(300);
 pub const CLOSED_GAP_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Most invitations that wait for an answer; more are refused.
 pub const OPEN_INVITATIONS: usize = 256;
+/// Most bytes of ratchet trees of the invitations that wait for an answer; more are refused.
+pub const OPEN_INVITATION_BYTES: usize = 64 * 1024 * 1024;
 /// Longest topic period and registration period.
 pub const PERIOD: Duration = Duration::from_secs(86_400);
 /// A linking that is not done after this is forgotten.

@@ -290,7 +290,7 @@ impl Inner {
         let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
         let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
         let content = frame.encode_to_vec();
-        super::invite::fits(&content)?;
+        super::invite::fits(content.len())?;
         let invitations = match (invitations, made.welcome) {
             (Some(invitees), Some(welcome)) => {
                 Some(self.prepare_invitations(tx, id, invitees, &welcome, tree, after)?)

@@ -22,6 +22,7 @@ use crate::mls::message::Inbound;
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
 use crate::seal::open_message;
+use crate::segment::{self, Outcome, Segment};
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// One event for each group and reason of refusals in this time.
@@ -51,6 +52,18 @@ struct Origin {
     epoch: u64,
     hash: MessageHash,
     /// The envelope's timestamp.
+    at: Timestamp,
+}
+
+/// What a payload of a group came in.
+#[derive(Clone, Copy, Debug)]
+struct Carrier {
+    group: GroupId,
+    /// The state that it is sealed under.
+    state: StateId,
+    epoch: u64,
+    hash: MessageHash,
+    /// The message's timestamp.
     at: Timestamp,
 }
 
@@ -107,36 +120,82 @@ impl Inner {
         let Some(found) = group.record.states.iter().chain(pending).find(|s| s.id == state) else {
             return Ok(());
         };
-        let epoch = found.epoch;
+        let hash = message.hash(&self.config.pubsub_topic);
+        let carrier = Carrier { group: id, state, epoch: found.epoch, hash, at };
         let key = group_key(&found.wire.0, period);
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Seal);
         };
-        let Some(body) = pb::Frame::decode(content.as_slice()).ok().and_then(|f| f.body) else {
+        match frame_body(&content) {
+            Some(pb::frame::Body::Segment(segment)) => self.group_segment(tx, carrier, segment),
+            body => self.group_frame(tx, carrier, &content, body),
+        }
+    }
+
+    /// A segment, and what it completes. The whole is known by its name once its content is, so that
+    /// what comes of it later, or again, is passed over without being put together.
+    fn group_segment(
+        &mut self,
+        tx: &mut Tx<'_>,
+        carrier: Carrier,
+        segment: pb::Segment,
+    ) -> Result<(), Fault> {
+        let id = carrier.group;
+        let Some(segment) = Segment::parse(segment) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Malformed);
         };
+        let name = segment.name;
+        if self.seen(tx, id, name.as_bytes())? {
+            return Ok(());
+        }
+        match self.segments.push(segment::Place::Group(id, carrier.state), segment, tx.now) {
+            Outcome::Taken | Outcome::Duplicate => Ok(()),
+            Outcome::Refused => self.refuse(tx, Some(id), None, RefusedReason::Malformed),
+            Outcome::Whole(content) => {
+                // a segment of segments is none
+                let whole = |b: &pb::frame::Body| !matches!(b, pb::frame::Body::Segment(_));
+                let body = frame_body(&content).filter(whole);
+                self.group_frame(tx, carrier, &content, body)?;
+                if self.seen(tx, id, &content)? {
+                    self.mark_seen(tx, id, name.as_bytes());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What is in a frame, whether it came in one message or in segments, of which `carrier` is the
+    /// last then.
+    fn group_frame(
+        &mut self,
+        tx: &mut Tx<'_>,
+        carrier: Carrier,
+        content: &[u8],
+        body: Option<pb::frame::Body>,
+    ) -> Result<(), Fault> {
+        let Carrier { group: id, state, epoch, hash, at } = carrier;
         // A handshake is known by all of it: a member may send its commit with other log entries.
         let known_by = match &body {
-            pb::frame::Body::Application(bytes) => bytes,
-            pb::frame::Body::Handshake(_) => &*content,
+            Some(pb::frame::Body::Application(bytes)) => bytes,
+            Some(pb::frame::Body::Handshake(_)) => content,
+            Some(pb::frame::Body::Segment(_) | pb::frame::Body::Shared(_)) | None => {
+                return self.refuse(tx, Some(id), None, RefusedReason::Malformed);
+            }
         };
         if self.seen(tx, id, known_by)? {
             return Ok(());
         }
         match &body {
-            pb::frame::Body::Handshake(handshake) => {
+            Some(pb::frame::Body::Handshake(handshake)) => {
                 let current = self.groups.get(&id).and_then(Group::tip);
                 if current.is_none_or(|tip| tip.id != state) {
                     // not marked as seen: the same commit may come under the state it leaves
                     return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
                 }
-                self.mark_seen(tx, id, &content);
+                self.mark_seen(tx, id, content);
                 self.commit_received(tx, id, state, handshake)
             }
-            pb::frame::Body::Application(bytes) => {
-                let hash = message.hash(&self.config.pubsub_topic);
-                self.application(tx, id, state, bytes, (epoch, hash, at))
-            }
+            _ => self.application(tx, id, state, known_by, (epoch, hash, at)),
         }
     }
 
@@ -386,6 +445,11 @@ fn check(signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedRea
         return Err(RefusedReason::Time);
     }
     Ok(core)
+}
+
+/// What is in the content of a payload, if it is a frame.
+pub(super) fn frame_body(content: &[u8]) -> Option<pb::frame::Body> {
+    pb::Frame::decode(content).ok()?.body
 }
 
 fn seen_key(group: GroupId, bytes: &[u8]) -> Vec<u8> {

@@ -4,7 +4,10 @@
 //! their own. Each account gets an envelope of one fixed class in its inbox: 20 slots, one for
 //! each of its installations in random places, the rest random bytes.
 
+use std::time::Duration;
+
 use prost::Message as _;
+use rand::seq::SliceRandom as _;
 use waku_groupchat_waku::WakuMessage;
 
 use super::commits::union;
@@ -22,6 +25,7 @@ use crate::mls;
 use crate::mls::package::Package;
 use crate::proto::group as pb;
 use crate::seal::SizeClass;
+use crate::segment::{self, WHOLE_BYTES};
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
 /// The class of every envelope.
@@ -33,18 +37,19 @@ pub(super) const SLOT_BYTES: usize = 800;
 /// Bytes of a slot's padded plaintext: a big-endian u16 length, the content, zeros.
 pub(super) const SLOT_PLAIN_BYTES: usize = SLOT_BYTES - 32 - 16;
 
+/// Envelopes of one invitation leave at most this often, each being 16 KiB.
+const ENVELOPE_SPACING: Duration = Duration::from_millis(250);
+
+/// Most bytes that a frame takes around what is in it.
+const FRAME_BYTES: usize = 8;
+
 /// The accounts that a commit adds, with what finds and opens their installations.
 pub(super) type Invitees = Vec<(AccountId, Secret32, Vec<(InstallationId, Vec<u8>)>)>;
 
-/// Checks that something fits one message.
-pub(super) fn fits(content: &[u8]) -> Result<(), Stop> {
-    match SizeClass::fitting(content.len()) {
-        Some(_) => Ok(()),
-        None => Err(Stop::Command(CommandError::TooLarge {
-            bytes: content.len(),
-            max: SizeClass::K128.capacity(),
-        })),
-    }
+/// Checks that something can go, in one message or in segments.
+pub(super) fn fits(bytes: usize) -> Result<(), Stop> {
+    let max = WHOLE_BYTES;
+    if bytes <= max { Ok(()) } else { Err(Stop::Command(CommandError::TooLarge { bytes, max })) }
 }
 
 impl Inner {
@@ -235,9 +240,9 @@ impl Inner {
             ratchet_tree: tree,
             log_entries: after.log.clone(),
             baselines,
-        }
-        .encode_to_vec();
-        fits(&shared)?;
+        };
+        let shared = shared.encode_to_vec();
+        fits(shared.len() + FRAME_BYTES)?;
         let mut content_key = [0; 32];
         self.rng.fill(&mut content_key);
         let mut envelopes = Vec::new();
@@ -267,10 +272,24 @@ impl Inner {
     ) -> Result<(), Fault> {
         let PendingInvitations { content_key, shared, envelopes } = invitations;
         let kind = OutgoingKind::InvitationShared { group: id, content_key: content_key.clone() };
-        self.enqueue(tx, kind, shared, tx.now)?;
-        for envelope in envelopes {
-            let content = self.fill_envelope(tx, &content_key, &envelope)?;
-            let delay = self.rng.duration_below(self.config.invitation_delay);
+        let mut slot = pb::InvitationSlot {
+            content_key: content_key.0.to_vec(),
+            group_secrets: Vec::new(),
+            shared_timestamp: tx.now.as_waku(),
+            whole: Vec::new(),
+        };
+        let shared = shared_frame(&shared).ok_or(Fault::Bug("a shared part of one's own"))?;
+        if SizeClass::fitting(shared.len()).is_some() {
+            self.enqueue(tx, kind, shared, tx.now)?;
+        } else {
+            let split =
+                segment::split(&shared).map_err(|_| Fault::Bug("a shared part too long"))?;
+            slot.whole = split.name.as_bytes().to_vec();
+            self.enqueue_split(tx, &kind, split, tx.now)?;
+        }
+        let delays = self.envelope_delays(envelopes.len());
+        for (envelope, delay) in envelopes.into_iter().zip(delays) {
+            let content = self.fill_envelope(tx, &slot, &envelope)?;
             let kind = OutgoingKind::InvitationEnvelope {
                 group: id,
                 account: envelope.account,
@@ -281,22 +300,30 @@ impl Inner {
         Ok(())
     }
 
+    /// When each of so many envelopes leaves: in a random order, each at a random point of its part
+    /// of the time, so that no more than one in [`ENVELOPE_SPACING`] leave.
+    fn envelope_delays(&self, count: usize) -> Vec<Duration> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let all = self.config.invitation_delay.max(ENVELOPE_SPACING.saturating_mul(count));
+        let part = all / count;
+        let mut delays: Vec<Duration> =
+            (0..count).map(|n| part * n + self.rng.duration_below(part)).collect();
+        delays.shuffle(&mut self.rng.clone());
+        delays
+    }
+
     fn fill_envelope(
         &self,
         tx: &Tx<'_>,
-        content_key: &Secret32,
+        slot: &pb::InvitationSlot,
         envelope: &PendingEnvelope,
     ) -> Result<Vec<u8>, Fault> {
         let mut bytes = vec![0; SLOTS * SLOT_BYTES];
         self.rng.fill(&mut bytes);
         let mut free: Vec<usize> = (0..SLOTS).collect();
         for (package, group_secrets) in envelope.slots.iter().take(SLOTS) {
-            let slot = pb::InvitationSlot {
-                content_key: content_key.0.to_vec(),
-                group_secrets: group_secrets.clone(),
-                shared_timestamp: tx.now.as_waku(),
-            }
-            .encode_to_vec();
+            let slot = pb::InvitationSlot { group_secrets: group_secrets.clone(), ..slot.clone() };
+            let slot = slot.encode_to_vec();
             let length = u16::try_from(slot.len()).map_err(|_| Fault::Bug("a long slot"))?;
             let mut plain = length.to_be_bytes().to_vec();
             plain.extend_from_slice(&slot);
@@ -390,6 +417,12 @@ impl Inner {
         write(tx.overlay, intent_key(group, account), intent)?;
         Ok(())
     }
+}
+
+/// The frame around an encoded shared part; none if it does not decode.
+pub(super) fn shared_frame(shared: &[u8]) -> Option<Vec<u8>> {
+    let shared = pb::InvitationShared::decode(shared).ok()?;
+    Some(pb::Frame { body: Some(pb::frame::Body::Shared(shared)) }.encode_to_vec())
 }
 
 const FIRST: AccountId = AccountId::from_bytes([0; 32]);

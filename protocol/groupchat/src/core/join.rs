@@ -6,6 +6,7 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
 use super::commits::{Agreed, log_digest, proven};
 use super::fetch::Fetching;
+use super::inbound::frame_body;
 use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use super::loaded::{Loaded, Place};
 use super::members;
@@ -15,10 +16,11 @@ use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
-use crate::limits::OPEN_INVITATIONS;
+use crate::limits::{OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
 use crate::mls::{self, View};
 use crate::proto::group as pb;
 use crate::seal::{open_message, open_message_of};
+use crate::segment::{self, Outcome, Segment, WholeName};
 use crate::{GroupId, InstallationId, Timestamp};
 
 /// A shared part's topic, and the short hash of the own secrets in the envelope that named it.
@@ -58,7 +60,14 @@ impl Inner {
         let Ok(content_key) = <[u8; 32]>::try_from(slot.content_key.as_slice()) else {
             return self.refuse(tx, None, None, RefusedReason::Malformed);
         };
-        self.await_shared(tx, content_key, slot)
+        let whole = match slot.whole.as_slice() {
+            [] => None,
+            name => match WholeName::from_slice(name) {
+                Some(name) => Some(name),
+                None => return self.refuse(tx, None, None, RefusedReason::Malformed),
+            },
+        };
+        self.await_shared(tx, content_key, slot, whole)
     }
 
     fn await_shared(
@@ -66,6 +75,7 @@ impl Inner {
         tx: &mut Tx<'_>,
         content_key: [u8; 32],
         slot: pb::InvitationSlot,
+        whole: Option<WholeName>,
     ) -> Result<(), Fault> {
         let topic = shared_topic(&content_key);
         let name = (topic.clone(), secrets_name(&slot.group_secrets));
@@ -82,6 +92,7 @@ impl Inner {
             group_secrets: slot.group_secrets,
             at,
             came: tx.now,
+            whole,
         };
         if self.awaited.len() >= AWAITED_SHARED {
             let oldest = self.awaited.iter().min_by_key(|(_, a)| a.came).map(|(n, _)| n.clone());
@@ -139,8 +150,59 @@ impl Inner {
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, None, None, RefusedReason::Seal);
         };
+        let (whole, body) = match frame_body(&content) {
+            Some(pb::frame::Body::Segment(segment)) => {
+                match self.shared_segment(tx, &waiting, segment)? {
+                    Some((name, body)) => (Some(name), body),
+                    None => return Ok(()),
+                }
+            }
+            body => (None, body),
+        };
+        let Some(pb::frame::Body::Shared(shared)) = body else {
+            return self.refuse(tx, None, None, RefusedReason::Invalid);
+        };
+        self.judge_shared(tx, waiting, whole, &shared)
+    }
+
+    /// A segment of a shared part, if an envelope named its whole: others who are invited can make
+    /// wholes, but none of that name. What it completes.
+    fn shared_segment(
+        &mut self,
+        tx: &mut Tx<'_>,
+        waiting: &[(AwaitedName, AwaitedRecord)],
+        segment: pb::Segment,
+    ) -> Result<Option<(WholeName, Option<pb::frame::Body>)>, Fault> {
+        let named = |s: &Segment| waiting.iter().any(|(_, a)| a.whole == Some(s.name));
+        let Some(segment) = Segment::parse(segment).filter(named) else {
+            self.refuse(tx, None, None, RefusedReason::Invalid)?;
+            return Ok(None);
+        };
+        let name = segment.name;
+        match self.segments.push(segment::Place::Invitations, segment, tx.now) {
+            Outcome::Taken | Outcome::Duplicate => Ok(None),
+            Outcome::Whole(content) => Ok(Some((name, frame_body(&content)))),
+            Outcome::Refused => {
+                self.refuse(tx, None, None, RefusedReason::Invalid)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A shared part, for each envelope that it may be the one of.
+    fn judge_shared(
+        &mut self,
+        tx: &mut Tx<'_>,
+        mut waiting: Vec<(AwaitedName, AwaitedRecord)>,
+        whole: Option<WholeName>,
+        shared: &pb::InvitationShared,
+    ) -> Result<(), Fault> {
+        waiting.retain(|(_, awaited)| awaited.whole == whole);
+        if waiting.is_empty() {
+            return self.refuse(tx, None, None, RefusedReason::Invalid);
+        }
         for (name, awaited) in waiting {
-            let Some((id, record)) = self.look_into(tx, &content, &awaited)? else {
+            let Some((id, record)) = self.look_into(tx, shared, &awaited)? else {
                 self.refuse(tx, None, None, RefusedReason::Invalid)?;
                 continue;
             };
@@ -158,8 +220,9 @@ impl Inner {
         if declined || self.groups.contains_key(&id) {
             return Ok(());
         }
-        let open = self.groups.values().filter(|g| g.record.invitation.is_some()).count();
-        if open >= OPEN_INVITATIONS {
+        let open = self.groups.values().filter_map(|g| g.record.invitation.as_ref());
+        let (open, bytes) = open.fold((0, 0), |(n, sum), i| (n + 1, sum + i.tree.len()));
+        if open >= OPEN_INVITATIONS || bytes + invitation.tree.len() > OPEN_INVITATION_BYTES {
             return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
         }
         let event =
@@ -175,10 +238,9 @@ impl Inner {
     fn look_into(
         &self,
         tx: &Tx<'_>,
-        content: &[u8],
+        shared: &pb::InvitationShared,
         awaited: &AwaitedRecord,
     ) -> Result<Option<(GroupId, GroupRecord)>, Fault> {
-        let Ok(shared) = pb::InvitationShared::decode(content) else { return Ok(None) };
         let Ok(welcome) = mls::welcome::assemble(&shared.welcome, &awaited.group_secrets) else {
             return Ok(None);
         };
@@ -216,7 +278,7 @@ impl Inner {
             period: agreed.period,
             states: Vec::new(),
             joined: joining.epoch,
-            log: shared.log_entries,
+            log: shared.log_entries.clone(),
             members,
             came_at: Vec::new(),
             baselines,
@@ -224,7 +286,7 @@ impl Inner {
             invitation: Some(InvitationRecord {
                 from,
                 welcome,
-                tree: shared.ratchet_tree,
+                tree: shared.ratchet_tree.clone(),
                 at: awaited.at,
             }),
         };

@@ -8,7 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`records`] | what is kept, under which keys |
-//! | [`schema`], [`second`] | the version of what is kept, and older ones |
+//! | [`schema`], [`second`], [`third`] | the version of what is kept, and older ones |
 //! | [`topics`] | which content topic is whose |
 //! | [`outbox`], [`queue`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
@@ -42,6 +42,7 @@ mod second;
 mod state;
 #[cfg(test)]
 mod tests;
+mod third;
 mod topics;
 mod upkeep;
 
@@ -65,7 +66,7 @@ use crate::api::{
 use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, PERIOD, TIMESTAMP_JITTER, TIMESTAMP_STEP};
 use crate::mls::{CoreRng, MlsError};
 use crate::store::{Overlay, Store, StoreError};
-use crate::{AccountId, GroupId, Timestamp};
+use crate::{AccountId, GroupId, Timestamp, segment};
 
 /// The core hit a local fault: the disk, or a bug. Nothing of the input was done; the same input
 /// can be given again. Never caused by what others send.
@@ -140,6 +141,7 @@ struct Inner {
     in_flight: BTreeMap<PublishId, (Timestamp, u64)>,
     fetches: BTreeMap<FetchId, (Timestamp, Fetching)>,
     assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,
+    segments: segment::Assembler,
     refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
     resumed: bool,
     last_now: Timestamp,

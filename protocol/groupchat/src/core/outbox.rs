@@ -5,6 +5,9 @@
 //! shares no bytes with the first publish but carries the same MLS bytes. Once relay peers took
 //! it, store peers are asked, by time range alone, for the hashes they hold; an entry that is not
 //! among them goes out again, later each time.
+//!
+//! What is over one message is queued as its segments, an entry each: so each is published, confirmed
+//! and repeated by itself. What follows from a publish follows when peers took all of them.
 
 use prost::Message as _;
 use waku_groupchat_waku::WakuMessage;
@@ -12,7 +15,8 @@ use waku_groupchat_waku::WakuMessage;
 use super::fetch::Fetching;
 use super::loaded::Place;
 use super::records::{
-    MessageRecord, OutgoingKind, OutgoingRecord, OutgoingState, Sending, key, read, write,
+    MessageRecord, OutgoingKind, OutgoingRecord, OutgoingState, PartRecord, Sending, key, read,
+    write,
 };
 use super::topics::{group_key, group_topic, period};
 use super::{Fault, Inner, Tx};
@@ -25,6 +29,7 @@ use crate::limits::{SENT_KEPT, TIMESTAMP_JITTER};
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
 use crate::seal::{SizeClass, seal_message};
+use crate::segment::{self, Split};
 use crate::store::StoreError;
 use crate::{GroupId, InstallationId, MessageId, Timestamp};
 
@@ -35,7 +40,8 @@ const IN_FLIGHT: usize = 32;
 const UNCONFIRMED_PUBLISHES: u32 = 8;
 
 impl Inner {
-    /// Puts something into the queue.
+    /// Puts something into the queue; what is over one message has to be a frame, of at most
+    /// [`segment::WHOLE_BYTES`]. The sequence of its first entry.
     pub(super) fn enqueue(
         &mut self,
         tx: &Tx<'_>,
@@ -43,8 +49,47 @@ impl Inner {
         content: Vec<u8>,
         due: Timestamp,
     ) -> Result<u64, Fault> {
-        // never one that an answer of the driver may still name
-        let sequence = self.outgoing.last().map_or(0, |last| last + 1).max(self.sequence);
+        if SizeClass::fitting(content.len()).is_some() {
+            return self.enqueue_entry(tx, kind, content, due, None);
+        }
+        let split = segment::split(&content).map_err(|_| Fault::Bug("a queue entry too long"))?;
+        self.enqueue_split(tx, &kind, split, due)
+    }
+
+    /// Puts the segments of a frame into the queue. The sequence of the first.
+    pub(super) fn enqueue_split(
+        &mut self,
+        tx: &Tx<'_>,
+        kind: &OutgoingKind,
+        split: Split,
+        due: Timestamp,
+    ) -> Result<u64, Fault> {
+        if let OutgoingKind::Commit { group, .. } = kind {
+            self.mark_seen(tx, *group, split.name.as_bytes());
+        }
+        let (first, count) = (self.next_sequence(), split.segments.len() as u64);
+        for segment in split.segments {
+            let content = pb::Frame { body: Some(pb::frame::Body::Segment(segment)) };
+            let part = Some(PartRecord { first, count, taken: false });
+            self.enqueue_entry(tx, kind.clone(), content.encode_to_vec(), due, part)?;
+        }
+        Ok(first)
+    }
+
+    /// Never one that an answer of the driver may still name.
+    fn next_sequence(&self) -> u64 {
+        self.outgoing.last().map_or(0, |last| last + 1).max(self.sequence)
+    }
+
+    fn enqueue_entry(
+        &mut self,
+        tx: &Tx<'_>,
+        kind: OutgoingKind,
+        content: Vec<u8>,
+        due: Timestamp,
+        part: Option<PartRecord>,
+    ) -> Result<u64, Fault> {
+        let sequence = self.next_sequence();
         self.sequence = sequence + 1;
         let record = OutgoingRecord {
             kind,
@@ -54,6 +99,7 @@ impl Inner {
             attempts: 0,
             failures: 0,
             sent: Vec::new(),
+            part,
         };
         write(tx.overlay, out_key(sequence), &record)?;
         self.outgoing.insert(sequence, record);
@@ -193,6 +239,8 @@ impl Inner {
                     .map_err(|_| Fault::Bug("a queued message that does not decode"));
             }
         };
+        // segments are of one class, whatever is in them
+        let class = if record.part.is_some() { Some(segment::CLASS) } else { class };
         let class = class.ok_or(Fault::Bug("a queue entry over the largest class"))?;
         let mut rng = self.rng.clone();
         seal_message(&key, topic, timestamp, &record.content, class, &mut rng)
@@ -231,6 +279,7 @@ impl Inner {
                 record.state = OutgoingState::Published;
                 record.failures = 0;
                 record.due = tx.now + delay;
+                record.part = record.part.map(|part| PartRecord { taken: true, ..part });
                 self.taken(tx, sequence, &record, peers)?;
                 if matches!(record.kind, OutgoingKind::Link) {
                     // one try: the person who links sees that nothing follows
@@ -244,6 +293,15 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether peers took all the other segments of an entry. One that is not in the queue any more
+    /// is in a Store.
+    fn others_taken(&self, sequence: u64, part: PartRecord) -> bool {
+        (part.first..part.first + part.count)
+            .filter(|other| *other != sequence)
+            .filter_map(|other| self.outgoing.get(other)?.part)
+            .all(|other| other.taken)
+    }
+
     /// What follows from the first peers having taken an entry.
     fn taken(
         &mut self,
@@ -252,13 +310,18 @@ impl Inner {
         record: &OutgoingRecord,
         peers: usize,
     ) -> Result<(), Fault> {
+        let first = match record.part {
+            None => sequence,
+            Some(part) if self.others_taken(sequence, part) => part.first,
+            Some(_) => return Ok(()),
+        };
         match &record.kind {
             OutgoingKind::Message { id, .. } => {
                 let further = |state| matches!(state, Some(Sending::Queued) | None);
                 let peers = u32::try_from(peers).unwrap_or(u32::MAX);
                 self.move_on(tx, *id, Sending::Published(peers), further)
             }
-            OutgoingKind::Commit { group, .. } => self.commit_published(tx, *group, sequence),
+            OutgoingKind::Commit { group, .. } => self.commit_published(tx, *group, first),
             OutgoingKind::Registration { period, .. } => self.registered(tx, *period),
             _ => Ok(()),
         }

@@ -32,6 +32,7 @@ use crate::api::views::{GapState, SendState, TryView};
 use crate::group::frontier::Said;
 use crate::group::tracker::Tracker;
 use crate::mls::StateId;
+use crate::segment::WholeName;
 use crate::store::{Overlay, StoreError};
 use crate::{AccountId, CoreHash, GroupId, InstallationId, MessageId, Timestamp};
 
@@ -205,6 +206,8 @@ pub(crate) struct AwaitedRecord {
     pub(crate) at: Timestamp,
     /// When the envelope came.
     pub(crate) came: Timestamp,
+    /// Name of the whole, where the shared part travels in segments.
+    pub(crate) whole: Option<WholeName>,
 }
 
 /// The own side of a group's numbers.
@@ -339,6 +342,18 @@ pub(crate) struct OutgoingRecord {
     pub(crate) failures: u32,
     /// Hashes and Waku timestamps of what was handed out.
     pub(crate) sent: Vec<(MessageHash, Timestamp)>,
+    /// Where this is one segment of something longer.
+    pub(crate) part: Option<PartRecord>,
+}
+
+/// An entry's place among those that carry one thing in segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartRecord {
+    /// Sequence of the first; the others follow it.
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    /// Whether relay peers ever took this one.
+    pub(crate) taken: bool,
 }
 
 /// An account that somebody here wants in a group.

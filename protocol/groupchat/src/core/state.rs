@@ -18,6 +18,7 @@ use crate::api::Config;
 use crate::group::frontier;
 use crate::limits::{KEPT_STATE_AGE, KEPT_STATES};
 use crate::mls::{self, CoreRng, MlsError, Provider, StateId, View};
+use crate::segment::Assembler;
 use crate::store::{Overlay, Store, StoreError};
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
@@ -185,6 +186,7 @@ impl Inner {
             in_flight: BTreeMap::new(),
             fetches: BTreeMap::new(),
             assemblers: BTreeMap::new(),
+            segments: Assembler::default(),
             refused: BTreeMap::new(),
             resumed: false,
             last_now: Timestamp::ZERO,

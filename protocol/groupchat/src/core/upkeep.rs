@@ -96,6 +96,7 @@ impl Inner {
     }
 
     fn prune(&mut self, tx: &Tx<'_>) -> Result<(), Fault> {
+        self.segments.expire(tx.now);
         for prefix in ["seen/", "handled/"] {
             let mut from = prefix.as_bytes().to_vec();
             loop {

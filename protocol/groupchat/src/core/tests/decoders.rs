@@ -46,6 +46,7 @@ fn good() -> Vec<Vec<u8>> {
         content_key: vec![8; 32],
         group_secrets: vec![9; 300],
         shared_timestamp: 10,
+        whole: vec![11; 32],
     };
     let mut padded = (slot.encoded_len() as u16).to_be_bytes().to_vec();
     padded.extend(slot.encode_to_vec());
@@ -142,6 +143,7 @@ proptest! {
             content_key: key.to_vec(),
             group_secrets: vec![1; secrets],
             shared_timestamp: at,
+            whole: key.to_vec(),
         };
         let mut padded = (slot.encoded_len() as u16).to_be_bytes().to_vec();
         padded.extend(slot.encode_to_vec());

@@ -97,9 +97,14 @@ impl World {
 
     /// What is inside a message of the group, as every member can open it.
     pub(super) fn unseal(&self, who: usize, message: &WakuMessage) -> Vec<u8> {
+        self.unseal_under(&self.tip(who), message)
+    }
+
+    /// The same under a state that a member has.
+    pub(super) fn unseal_under(&self, state: &StateRecord, message: &WakuMessage) -> Vec<u8> {
         let at = Timestamp::from_waku(message.timestamp.expect("stamped"));
         let period = period(at, Self::config().topic_period);
-        let key = group_key(&self.tip(who).wire.0, period);
+        let key = group_key(&state.wire.0, period);
         open_message(&key, message).expect("a member's").to_vec()
     }
 

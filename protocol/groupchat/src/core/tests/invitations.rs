@@ -5,6 +5,7 @@ use waku_groupchat_waku::ContentTopic;
 
 use super::*;
 use crate::account::{RegistrationSecret, inbox_key, inbox_topic, utc_day};
+use crate::core::inbound::frame_body;
 use crate::core::invite::{SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use crate::kdf::{derive_key, label};
 use crate::mls::{Provider, View, slot};
@@ -12,11 +13,16 @@ use crate::proto::group as pb;
 use crate::seal::{SizeClass, open_message, seal_message};
 use crate::store::Overlay;
 
+/// Content of a payload around a shared part.
+fn shared_frame(shared: pb::InvitationShared) -> Vec<u8> {
+    pb::Frame { body: Some(pb::frame::Body::Shared(shared)) }.encode_to_vec()
+}
+
 fn registration(world: &World, who: usize) -> RegistrationSecret {
     world.peers[who].core.inner.account.as_ref().expect("an account").registration()
 }
 
-fn inbox(world: &World, who: usize) -> ContentTopic {
+pub(super) fn inbox(world: &World, who: usize) -> ContentTopic {
     inbox_topic(&registration(world, who), utc_day(world.now))
 }
 
@@ -80,9 +86,11 @@ impl Invited {
     fn altered(&self, change: impl FnOnce(&mut pb::InvitationShared)) -> WakuMessage {
         let key = derive_key(&self.content_key(), label::INVITATION_KEY, &[]);
         let content = open_message(&key, &self.shared).expect("an invited member's key");
-        let mut shared = pb::InvitationShared::decode(content.as_slice()).expect("Alice's");
+        let Some(pb::frame::Body::Shared(mut shared)) = frame_body(&content) else {
+            panic!("Alice's")
+        };
         change(&mut shared);
-        self.sealed(&shared.encode_to_vec())
+        self.sealed(&shared_frame(shared))
     }
 
     fn sealed(&self, content: &[u8]) -> WakuMessage {
@@ -159,7 +167,12 @@ fn false_times_and_secrets_in_an_envelope_do_not_keep_the_good_one_out() {
         [(b"no secrets".to_vec(), 0), (Vec::new(), i64::MIN), (vec![0; 400], i64::MAX)]
     {
         let content_key = content_key.clone();
-        let slot = pb::InvitationSlot { content_key, group_secrets: secrets, shared_timestamp };
+        let slot = pb::InvitationSlot {
+            content_key,
+            group_secrets: secrets,
+            shared_timestamp,
+            whole: Vec::new(),
+        };
         let false_one = envelope(&invited.world, BOB, &slot.encode_to_vec());
         assert_eq!(invited.world.deliver(BOB, &false_one), []);
     }
@@ -175,6 +188,7 @@ fn a_flood_of_envelopes_is_bounded() {
             content_key: vec![n; 32],
             group_secrets: vec![n; 100],
             shared_timestamp: invited.world.now.as_waku(),
+            whole: Vec::new(),
         };
         let one = envelope(&invited.world, BOB, &slot.encode_to_vec());
         invited.world.deliver(BOB, &one);
@@ -318,11 +332,12 @@ fn an_invitation_by_another_than_the_creator_is_refused() {
         content_key: vec![3; 32],
         group_secrets: secrets,
         shared_timestamp: world.now.as_waku(),
+        whole: Vec::new(),
     };
     world.deliver(dave, &envelope(&world, dave, &slot.encode_to_vec()));
     let key = derive_key(&[3; 32], label::INVITATION_KEY, &[]);
     let topic = crate::kdf::derive_topic(&[3; 32], label::INVITATION_TOPIC, &[]);
-    let message = world.seal_on(&key, topic, &shared.encode_to_vec(), world.now);
+    let message = world.seal_on(&key, topic, &shared_frame(shared), world.now);
     assert_eq!(world.refused_outright(dave, &message), RefusedReason::Invalid);
     world.go_on(&[ALICE, BOB]);
 }

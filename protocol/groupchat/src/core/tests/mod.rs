@@ -7,6 +7,7 @@
 mod batches;
 mod claims;
 mod commits;
+mod crowd;
 mod decoders;
 mod hostile;
 mod invitations;
@@ -14,6 +15,7 @@ mod late;
 mod messages;
 mod records;
 mod restarts;
+mod segments;
 mod vectors;
 
 use std::collections::BTreeMap;

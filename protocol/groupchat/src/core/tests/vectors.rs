@@ -20,7 +20,7 @@ use crate::group::frontier::short;
 use crate::group::message::{MessageCore, SignedCore};
 use crate::kdf::{derive_key, derive_topic, hash, label};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, Timestamp};
+use crate::{AccountId, GroupId, Timestamp, segment};
 
 const FILE: &str = "docs/spec/vectors/groups.json";
 const TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -171,6 +171,7 @@ fn invitation() -> Value {
         content_key: content_key.to_vec(),
         group_secrets: b"EncryptedGroupSecrets".to_vec(),
         shared_timestamp: TIME.as_waku(),
+        whole: counting::<32>(0x90).to_vec(),
     };
     let shared = pb::InvitationShared {
         welcome: b"suite and group info".to_vec(),
@@ -178,6 +179,7 @@ fn invitation() -> Value {
         log_entries: vec![b"entry".to_vec()],
         baselines: vec![pb::Baseline { installation: key().id().as_bytes().to_vec(), number: 9 }],
     };
+    let shared = pb::Frame { body: Some(pb::frame::Body::Shared(shared)) };
     let (length, slot) = ((slot.encoded_len() as u16).to_be_bytes(), slot.encode_to_vec());
     json!({
         "content_key": hex(content_key),
@@ -195,6 +197,27 @@ fn invitation() -> Value {
     })
 }
 
+/// The shares of a whole by their hashes, and small shares that repair.
+fn segments() -> Value {
+    let content: Vec<u8> = (0..300_000_u32).map(|i| (7 * i + i / 256) as u8).collect();
+    let split = segment::split(&content).expect("a whole");
+    let first = &split.segments[0];
+    let hashes = first.hashes.chunks(32).map(hex).collect::<Vec<_>>();
+    let data = [counting::<64>(0), counting::<64>(0x51), counting::<64>(0xa2)].map(|s| s.to_vec());
+    let repair = segment::code::repair(&data, 2, 64).expect("equal shares");
+    json!({
+        "content": "300,000 bytes; byte i is the lowest byte of 7 * i + floor(i / 256)",
+        "share_bytes": first.share.len(),
+        "segments": split.segments.len(),
+        "hashes": hashes,
+        "name": hex(split.name.as_bytes()),
+        "code": {
+            "data": data.map(hex),
+            "repair": repair.iter().map(hex).collect::<Vec<_>>(),
+        },
+    })
+}
+
 #[test]
 fn vectors_are_those_of_the_specification() {
     let vectors = json!({
@@ -206,6 +229,7 @@ fn vectors_are_those_of_the_specification() {
         "cores": cores(),
         "messages": messages(),
         "invitation": invitation(),
+        "segments": segments(),
     });
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE);
     if env::var_os("WGC_WRITE_VECTORS").is_some() {
