@@ -119,7 +119,7 @@ pub struct Members {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewInvitations {
-    /// Contact cards of the accounts to invite, at most 50.
+    /// Contact cards of the accounts to invite, at most 1,000.
     pub cards: Vec<String>,
 }
 
