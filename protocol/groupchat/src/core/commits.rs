@@ -125,13 +125,9 @@ pub(super) fn proven(entries: &[Vec<u8>], members: &[(InstallationId, AccountId)
 
 /// The union of two sets of entries, in the order of the first.
 pub(super) fn union(known: &[Vec<u8>], more: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut all = known.to_vec();
-    for entry in more {
-        if !all.contains(entry) {
-            all.push(entry.clone());
-        }
-    }
-    all
+    let mut there: BTreeSet<&Vec<u8>> = known.iter().collect();
+    let new = more.iter().filter(|entry| there.insert(entry));
+    known.iter().chain(new).cloned().collect()
 }
 
 impl Inner {
@@ -235,13 +231,14 @@ impl Inner {
     ) -> Result<(), Stop> {
         let before = self.joined(id)?;
         let tip = before.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
+        let known: BTreeSet<&Vec<u8>> = before.record.log.iter().collect();
         let attached: Vec<Vec<u8>> =
-            after.log.iter().filter(|e| !before.record.log.contains(e)).cloned().collect();
+            after.log.iter().filter(|e| !known.contains(e)).cloned().collect();
         let next = self.new_state();
         let provider =
             self.provider(tx, View::Child { group: id, parent: Some(tip.id), child: next });
         let Made { content, invitations, group } =
-            self.make_commit(tx, id, &provider, &after, packages, attached, invitations)?;
+            self.make_commit(id, &provider, &after, packages, attached, invitations)?;
         provider.keep()?;
         self.mark_seen(tx, id, &content);
         let state = self.state_record(tx, id, next, &group)?;
@@ -265,10 +262,8 @@ impl Inner {
     }
 
     /// The part of a commit that can be refused, all in the child that the provider shows.
-    #[allow(clippy::too_many_arguments)]
     fn make_commit(
         &self,
-        tx: &Tx<'_>,
         id: GroupId,
         provider: &Provider<'_>,
         after: &GroupRecord,
@@ -293,7 +288,7 @@ impl Inner {
         super::invite::fits(content.len())?;
         let invitations = match (invitations, made.welcome) {
             (Some(invitees), Some(welcome)) => {
-                Some(self.prepare_invitations(tx, id, invitees, &welcome, tree, after)?)
+                Some(self.prepare_invitations(id, invitees, &welcome, tree, after)?)
             }
             _ => None,
         };
@@ -336,9 +331,10 @@ impl Inner {
         let now: BTreeSet<AccountId> = members.iter().map(|&(_, a)| a).collect();
         let accounts: Vec<AccountId> = now.difference(&known).copied().collect();
         let number = group.send.number;
+        let before: BTreeSet<_> = record.members.iter().collect();
         let joined: Vec<(InstallationId, u64)> = members
             .iter()
-            .filter(|member| !record.members.contains(member))
+            .filter(|member| !before.contains(member))
             .map(|&(installation, _)| (installation, number))
             .collect();
         record.came_at.extend(joined);

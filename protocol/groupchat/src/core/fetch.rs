@@ -6,6 +6,7 @@
 use super::records::{key, write};
 use waku_groupchat_waku::ContentTopic;
 
+use super::search::Search;
 use super::{Fault, Inner, Tx};
 use crate::api::{FetchId, FetchRequest, FetchResult, FetchSource, FetchWhat, Output};
 use crate::limits::{FETCH_ALIGN, TIMESTAMP_JITTER, TIMESTAMP_STEP};
@@ -20,8 +21,8 @@ pub(super) enum Fetching {
     CatchUp { to: Timestamp },
     /// Messages of one group that are missing.
     Gaps { group: GroupId, gaps: Vec<(InstallationId, u64)>, own: bool },
-    /// The registration record of an account that is to be invited.
-    Record { group: GroupId, account: AccountId, own: bool },
+    /// The registration records of accounts that are to be invited, from a place on.
+    Records { group: GroupId, accounts: Vec<AccountId>, from: usize, search: Search },
     /// What of a state of a group came before the state was known here.
     Replay { group: GroupId, epoch: u64, from: Timestamp },
     /// The shared part of an invitation.
@@ -60,8 +61,8 @@ impl Inner {
             Fetching::Confirm { entries } => self.confirmed(tx, &entries, &result),
             Fetching::CatchUp { to } => self.caught_up(tx, to, &result),
             Fetching::Gaps { group, gaps, own } => self.gaps_fetched(tx, group, gaps, own, &result),
-            Fetching::Record { group, account, own } => {
-                self.record_fetched(tx, group, account, own)
+            Fetching::Records { group, accounts, from, search } => {
+                self.records_fetched(tx, group, accounts, from, search)
             }
             Fetching::Replay { group, epoch, from } => {
                 let now = self.groups.get(&group).and_then(|g| g.tip()).map(|tip| tip.epoch);

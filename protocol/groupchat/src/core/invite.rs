@@ -4,6 +4,7 @@
 //! their own. Each account gets an envelope of one fixed class in its inbox: 20 slots, one for
 //! each of its installations in random places, the rest random bytes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prost::Message as _;
@@ -11,22 +12,22 @@ use rand::seq::SliceRandom as _;
 use waku_groupchat_waku::WakuMessage;
 
 use super::commits::union;
-use super::fetch::Fetching;
 use super::gaps::AWAITED;
 use super::records::{
     CardRecord, FoundAccount, GroupRecord, IntentRecord, OutgoingKind, PendingEnvelope,
     PendingInvitations, Secret32, key, write,
 };
+use super::search::Search;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{RecordAssembler, RecordOutcome};
-use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
-use crate::limits::{INVITED_ACCOUNTS, RECORD_PERIODS};
+use crate::api::{Answer, CommandError, Event, RefusedReason};
+use crate::limits::INVITED_ACCOUNTS;
 use crate::mls;
-use crate::mls::package::Package;
+use crate::mls::package::{Package, Reference};
 use crate::proto::group as pb;
 use crate::seal::SizeClass;
 use crate::segment::{self, WHOLE_BYTES};
-use crate::{AccountId, GroupId, InstallationId, Timestamp};
+use crate::{AccountId, GroupId, Timestamp};
 
 /// The class of every envelope.
 pub(super) const ENVELOPE_CLASS: SizeClass = SizeClass::K16;
@@ -43,8 +44,8 @@ const ENVELOPE_SPACING: Duration = Duration::from_millis(250);
 /// Most bytes that a frame takes around what is in it.
 const FRAME_BYTES: usize = 8;
 
-/// The accounts that a commit adds, with what finds and opens their installations.
-pub(super) type Invitees = Vec<(AccountId, Secret32, Vec<(InstallationId, Vec<u8>)>)>;
+/// The accounts that a commit adds, with their registration secrets and key packages.
+pub(super) type Invitees = Vec<(AccountId, Secret32, Vec<(Reference, Vec<u8>)>)>;
 
 /// Checks that something can go, in one message or in segments.
 pub(super) fn fits(bytes: usize) -> Result<(), Stop> {
@@ -70,8 +71,9 @@ impl Inner {
             return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
         }
         let pending = group.record.pending.iter().flat_map(|p| &p.members);
-        let members = group.record.members.iter().chain(pending);
-        if let Some(known) = cards.iter().find(|c| members.clone().any(|(_, a)| *a == c.account)) {
+        let members: BTreeSet<AccountId> =
+            group.record.members.iter().chain(pending).map(|&(_, account)| account).collect();
+        if let Some(known) = cards.iter().find(|card| members.contains(&card.account)) {
             return Err(Stop::Command(CommandError::AlreadyMember(known.account)));
         }
         let mut accounts = Vec::new();
@@ -94,15 +96,22 @@ impl Inner {
     }
 
     pub(super) fn next_intent(&self) -> Option<Timestamp> {
-        self.intents
-            .iter()
-            .filter(|((group, _), intent)| {
-                intent.found.is_none()
-                    || (!self.searching(*group) && self.may_commit(*group).is_ok())
-            })
-            .map(|(_, intent)| intent.due)
-            .filter(|due| *due != AWAITED)
-            .min()
+        // those of a group follow each other, so each is looked at once
+        let mut last: Option<(GroupId, bool)> = None;
+        let mut next: Option<Timestamp> = None;
+        for ((group, _), intent) in self.intents.iter().filter(|(_, i)| i.due != AWAITED) {
+            let ready = intent.found.is_none() || {
+                let known = last.filter(|(id, _)| id == group).map(|(_, ready)| ready);
+                let ready = known
+                    .unwrap_or_else(|| !self.searching(*group) && self.may_commit(*group).is_ok());
+                last = Some((*group, ready));
+                ready
+            };
+            if ready {
+                next = Some(next.map_or(intent.due, |next| next.min(intent.due)));
+            }
+        }
+        next
     }
 
     /// Whether archives are being asked for somebody who is to come into a group.
@@ -112,26 +121,15 @@ impl Inner {
 
     /// Looks for the records that are due, and commits what was found.
     pub(super) fn intents_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let due: Vec<(GroupId, AccountId)> = self
-            .intents
-            .iter()
-            .filter(|(_, i)| i.found.is_none() && i.due <= tx.now)
-            .map(|(k, _)| *k)
-            .collect();
-        for (group, account) in due {
-            let Some(intent) = self.intents.get_mut(&(group, account)) else { continue };
-            intent.due = AWAITED;
-            let secret = intent.card.card().registration;
-            let topics = self.record_search(&secret, tx.now);
-            let back = self.config.registration_period * RECORD_PERIODS as u32;
-            self.fetch(
-                tx,
-                Fetching::Record { group, account, own: true },
-                FetchSource::OwnArchive(topics),
-                FetchWhat::Messages,
-                tx.now - back,
-                tx.now,
-            );
+        let mut due: BTreeMap<GroupId, Vec<AccountId>> = BTreeMap::new();
+        for ((group, account), intent) in &mut self.intents {
+            if intent.found.is_none() && intent.due <= tx.now {
+                intent.due = AWAITED;
+                due.entry(*group).or_default().push(*account);
+            }
+        }
+        for (group, accounts) in due {
+            self.search(tx, group, accounts, 0, Search::Recent);
         }
         let mut groups: Vec<GroupId> = self.intents.keys().map(|(group, _)| *group).collect();
         groups.dedup();
@@ -190,20 +188,23 @@ impl Inner {
         found: &[(AccountId, IntentRecord)],
     ) -> Result<(), Stop> {
         let mut after = self.joined(id)?.record.clone();
-        after.log = union(&after.log, &self.own()?.log);
+        let mut entries = self.own()?.log.clone();
         let mut invitees: Invitees = Vec::new();
         let mut packages: Vec<Package> = Vec::new();
+        let provider = self.global_provider(tx);
         for (account, intent) in found {
             let Some(FoundAccount { log, key_packages, .. }) = &intent.found else { continue };
-            let provider = self.global_provider(tx);
-            let checked =
-                key_packages.iter().filter_map(|(_, p)| mls::package::check(&provider, p).ok());
-            packages.extend(checked);
-            after.log = union(&after.log, log);
-            after.members.extend(key_packages.iter().map(|(i, _)| (*i, *account)));
-            let secret = intent.card.registration_secret.clone();
-            invitees.push((*account, secret, key_packages.clone()));
+            let mut installations = Vec::new();
+            for (installation, bytes) in key_packages {
+                let Ok(package) = mls::package::check(&provider, bytes) else { continue };
+                installations.push((package.reference, bytes.clone()));
+                after.members.push((*installation, *account));
+                packages.push(package);
+            }
+            entries.extend_from_slice(log);
+            invitees.push((*account, intent.card.registration_secret.clone(), installations));
         }
+        after.log = union(&after.log, &entries);
         self.commit(tx, id, after, packages, Some(invitees))?;
         for (account, intent) in found {
             let installations = intent.found.as_ref().map_or(0, |f| f.key_packages.len());
@@ -216,13 +217,13 @@ impl Inner {
     /// What goes out once the commit is applied, made while its Welcome is at hand.
     pub(super) fn prepare_invitations(
         &self,
-        tx: &Tx<'_>,
         id: GroupId,
         invitees: Invitees,
         welcome: &[u8],
         tree: Vec<u8>,
         after: &GroupRecord,
     ) -> Result<PendingInvitations, Stop> {
+        fits(welcome.len())?;
         let split = mls::welcome::split(welcome)
             .map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
         let group = self.groups.get(&id).ok_or(Fault::Bug("a group that was here"))?;
@@ -245,18 +246,15 @@ impl Inner {
         fits(shared.len() + FRAME_BYTES)?;
         let mut content_key = [0; 32];
         self.rng.fill(&mut content_key);
+        let mut entries: BTreeMap<Reference, Vec<u8>> = split.entries.into_iter().collect();
         let mut envelopes = Vec::new();
         for (account, registration_secret, packages) in invitees {
             let mut slots = Vec::new();
-            for (_, bytes) in packages {
-                let package = mls::package::check(&self.global_provider(tx), &bytes)
-                    .map_err(|_| Fault::Bug("an added key package does not hold"))?;
-                let (_, entry) = split
-                    .entries
-                    .iter()
-                    .find(|(reference, _)| *reference == package.reference)
+            for (reference, bytes) in packages {
+                let entry = entries
+                    .remove(&reference)
                     .ok_or(Fault::Bug("a Welcome without an added key package"))?;
-                slots.push((bytes, entry.clone()));
+                slots.push((bytes, entry));
             }
             envelopes.push(PendingEnvelope { account, registration_secret, slots });
         }
@@ -392,31 +390,6 @@ impl Inner {
         }
         Ok(())
     }
-
-    /// Archives answered. Store peers are asked once; after that the record comes with what is
-    /// filled of the shard anyway, or with the next period.
-    pub(super) fn record_fetched(
-        &mut self,
-        tx: &mut Tx<'_>,
-        group: GroupId,
-        account: AccountId,
-        own: bool,
-    ) -> Result<(), Fault> {
-        let Some(intent) = self.intents.get(&(group, account)) else { return Ok(()) };
-        let (asked, found) = (intent.asked, intent.found.is_some());
-        if !found && own && asked == 0 {
-            let from = tx.now - self.config.registration_period * 2;
-            let what_for = Fetching::Record { group, account, own: false };
-            self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, from, tx.now);
-            return Ok(());
-        }
-        let delay = self.backoff(self.config.gap_retry, asked);
-        let Some(intent) = self.intents.get_mut(&(group, account)) else { return Ok(()) };
-        intent.asked = asked.saturating_add(1);
-        intent.due = if found { tx.now } else { tx.now + delay };
-        write(tx.overlay, intent_key(group, account), intent)?;
-        Ok(())
-    }
 }
 
 /// The frame around an encoded shared part; none if it does not decode.
@@ -428,6 +401,6 @@ pub(super) fn shared_frame(shared: &[u8]) -> Option<Vec<u8>> {
 const FIRST: AccountId = AccountId::from_bytes([0; 32]);
 const LAST: AccountId = AccountId::from_bytes([0xff; 32]);
 
-fn intent_key(group: GroupId, account: AccountId) -> Vec<u8> {
+pub(super) fn intent_key(group: GroupId, account: AccountId) -> Vec<u8> {
     key("intent/", &[group.as_bytes(), account.as_bytes()])
 }

@@ -14,7 +14,7 @@
 //! | [`commands`] | what people and programs ask |
 //! | [`inbound`] | what arrives on a group's topics |
 //! | [`commits`] | commits, own ones and others' |
-//! | [`invite`], [`join`] | both sides of an invitation |
+//! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
 //! | [`loaded`] | MLS groups in memory |
 //! | [`gaps`] | missing messages |
 //! | [`register`], [`linking`] | the own account on the network |
@@ -38,6 +38,7 @@ mod queue;
 pub(crate) mod records;
 mod register;
 mod schema;
+mod search;
 mod second;
 mod state;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use waku_groupchat_waku::ContentTopic;
 
 use super::Inner;
-use crate::account::{RegistrationSecret, inbox_topic, record_topics};
+use crate::account::{inbox_topic, record_topics};
 use crate::kdf::{SealKey, derive_key, derive_topic, label};
 use crate::limits::{ENVELOPE_AHEAD, KEPT_STATE_AGE, RECORD_PERIODS};
 use crate::mls::StateId;
@@ -202,15 +202,5 @@ impl Inner {
             .flat_map(|p| g.record.states.iter().rev().map(move |s| group_topic(&s.wire.0, p)))
             .take(limit)
             .collect()
-    }
-
-    /// The topics of an account's records that are not too old, newest first.
-    pub(super) fn record_search(
-        &self,
-        secret: &RegistrationSecret,
-        now: Timestamp,
-    ) -> Vec<ContentTopic> {
-        let newest = period(now, self.config.registration_period) + 1;
-        (self.oldest_record(now)..=newest).rev().flat_map(|p| record_topics(secret, p)).collect()
     }
 }

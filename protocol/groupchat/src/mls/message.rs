@@ -12,9 +12,10 @@ use super::error::{Failure, MlsError, Refused};
 use super::leaf::{ExtensionList, Member, from_extensions};
 use super::package::{self, Package};
 use super::provider::Provider;
+use crate::segment::WHOLE_BYTES;
 
-/// Most bytes of an MLS message that are read.
-pub(crate) const MAX_LEN: usize = 1024 * 1024;
+/// Most bytes of an MLS message that are read: what goes in segments.
+pub(crate) const MAX_LEN: usize = WHOLE_BYTES;
 
 /// What came in.
 #[derive(Debug)]

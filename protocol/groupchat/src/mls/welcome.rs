@@ -25,12 +25,13 @@ use super::leaf::{ExtensionList, Member, SUITE, from_extensions};
 use super::package::Reference;
 use super::provider::Provider;
 use crate::GroupId;
+use crate::segment::WHOLE_BYTES;
 
-/// Most bytes of a Welcome or a part of one that are read.
-pub(crate) const MAX_LEN: usize = 1024 * 1024;
+/// Most bytes of a Welcome or a part of one that are read: what goes in segments.
+pub(crate) const MAX_LEN: usize = WHOLE_BYTES;
 
-/// Most bytes of a ratchet tree that are read: 10,000 leaves.
-pub(crate) const MAX_TREE_LEN: usize = 8 * 1024 * 1024;
+/// Most bytes of a ratchet tree that are read: some thousand leaves.
+pub(crate) const MAX_TREE_LEN: usize = WHOLE_BYTES;
 
 /// A Welcome, taken apart.
 #[derive(Debug)]

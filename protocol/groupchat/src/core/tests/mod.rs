@@ -11,6 +11,7 @@ mod crowd;
 mod decoders;
 mod hostile;
 mod invitations;
+mod large;
 mod late;
 mod messages;
 mod records;

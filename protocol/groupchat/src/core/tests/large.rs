@@ -1,0 +1,68 @@
+//! A large group, made by one invitation.
+
+use super::*;
+
+/// Accounts with a core that runs, besides Alice.
+const DRIVEN: usize = 12;
+/// All that are invited: with two installations each, but those that are driven.
+const INVITED: usize = 200;
+
+#[test]
+fn two_hundred_accounts_are_invited_at_once_and_talk() {
+    let mut world = World::new();
+    let driven: Vec<(usize, String)> = (0..=DRIVEN).map(|_| world.add()).collect();
+    world.make_group();
+    let mut cards = world.crowd(INVITED - DRIVEN);
+    cards.extend(driven[1..].iter().map(|(_, card)| card.clone()));
+    let before = world.wire.len();
+    world.invite(&cards);
+    let sent = |wanted: fn(&PublishKind) -> bool| {
+        world.wire[before..].iter().filter(|(kind, _)| wanted(kind)).count()
+    };
+    let commit = sent(|kind| matches!(kind, PublishKind::Commit(_)));
+    let shared = sent(|kind| matches!(kind, PublishKind::InvitationShared(_)));
+    let envelopes = sent(|kind| matches!(kind, PublishKind::InvitationEnvelope(_)));
+    assert!((3..=6).contains(&commit) && (3..=6).contains(&shared), "{commit} and {shared}");
+    assert_eq!(envelopes, INVITED);
+    for (who, _) in &driven[1..] {
+        world.command(*who, Command::AcceptInvitation { group: world.group });
+    }
+    world.run(MINUTE);
+    for (who, _) in &driven {
+        let groups = world.peers[*who].core.groups().expect("memory");
+        let [group] = &groups[..] else { panic!("one group, not {groups:?}") };
+        let (accounts, installations) = (group.accounts, group.installations);
+        assert_eq!((accounts, group.epoch), (1 + INVITED, 1), "one commit added all");
+        assert_eq!(installations, 1 + DRIVEN + 2 * (INVITED - DRIVEN));
+    }
+    world.go_on(&driven.iter().map(|(who, _)| *who).collect::<Vec<_>>());
+}
+
+/// No more than five envelopes leave in a second, and they leave in another order each time.
+#[test]
+fn envelopes_are_spread() {
+    let mut world = World::new();
+    world.add();
+    world.make_group();
+    let cards = world.crowd(40);
+    world.command(ALICE, Command::Invite { group: world.group, cards });
+    let mut times = Vec::new();
+    let end = world.now + MINUTE;
+    while world.now < end {
+        let before = world.wire.len();
+        world.run(Duration::from_millis(50));
+        let envelopes = world.wire[before..]
+            .iter()
+            .filter(|(kind, _)| matches!(kind, PublishKind::InvitationEnvelope(_)));
+        times.extend(envelopes.map(|_| world.now));
+    }
+    assert_eq!(times.len(), 40);
+    let second = Duration::from_millis(1050);
+    let most = times
+        .iter()
+        .map(|from| times.iter().filter(|t| **t >= *from && t.since(*from) < second).count())
+        .max();
+    assert!(most <= Some(6), "{most:?} in one second");
+    let all = times[39].since(times[0]);
+    assert!(all > Duration::from_secs(8) && all <= Duration::from_secs(10), "{all:?}");
+}
