@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bin=$1
 shift
-[ $# -gt 0 ] || set -- relay archive
+[ $# -gt 0 ] || set -- relay archive invite
 out=$PWD/bench-results
 # Not in /tmp, which is memory on some machines: ten million messages take some gigabytes.
 mkdir -p "$HOME/.cache/waku-groupchat"

@@ -9,9 +9,12 @@
 //!   go-waku nodes beside them.
 //! - [`archive`]: inserting into an archive and reading pages of it; SQLite with nwaku's schema
 //!   beside it.
+//! - [`invite`]: up to a thousand accounts invited at once, their joining and talking; OpenMLS alone
+//!   beside it.
 
 pub mod archive;
 pub mod document;
+pub mod invite;
 pub mod machine;
 pub mod relay;
 pub mod results;

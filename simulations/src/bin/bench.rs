@@ -10,7 +10,7 @@ use waku_groupchat_simulations::bench::archive::sample::Sizes;
 use waku_groupchat_simulations::bench::archive::{Backend, Case};
 use waku_groupchat_simulations::bench::relay::load::Load;
 use waku_groupchat_simulations::bench::relay::node::{Kind, Program};
-use waku_groupchat_simulations::bench::{Results, archive, document, relay};
+use waku_groupchat_simulations::bench::{Results, archive, document, invite, relay};
 
 /// Measure what the parts of waku-groupchat cost on this machine, beside a peer in the same run.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Command {
     Relay(RelayArgs),
     /// The message archive: inserting and reading pages; beside SQLite
     Archive(ArchiveArgs),
+    /// An invitation of many accounts at once; beside OpenMLS alone
+    Invite(InviteArgs),
     /// Put the results of the folder into a document, between its markers
     Compose {
         /// The document
@@ -128,6 +130,26 @@ impl ArchiveArgs {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct InviteArgs {
+    /// Numbers of accounts, one case each
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+    accounts: Vec<usize>,
+    /// Accounts of a case that join and talk
+    #[arg(long, default_value_t = 8)]
+    joiners: usize,
+    /// Of the cores' randomness
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl InviteArgs {
+    fn options(&self) -> invite::Options {
+        let accounts = self.accounts.iter().map(|count| (*count).max(1)).collect();
+        invite::Options { accounts, joiners: self.joiners.max(1), seed: self.seed }
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -142,6 +164,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Relay(relay) => done(args, &relay::run(&relay.options()?)?),
         Command::Archive(archive) => done(args, &archive::run(&archive.options()?)?),
+        Command::Invite(invite) => done(args, &invite::run(&invite.options())?),
         Command::Compose { document } => {
             let names = document::compose(document, &args.out)?;
             println!("{}: {}", document.display(), names.join(", "));
