@@ -1,5 +1,8 @@
 //! A large group, made by one invitation.
 
+use std::collections::BTreeSet;
+
+use super::segments::ByHand;
 use super::*;
 
 /// Accounts with a core that runs, besides Alice.
@@ -65,4 +68,38 @@ fn envelopes_are_spread() {
     assert!(most <= Some(6), "{most:?} in one second");
     let all = times[39].since(times[0]);
     assert!(all > Duration::from_secs(8) && all <= Duration::from_secs(10), "{all:?}");
+}
+
+/// However many are not found, store peers are asked once for all of them; the own archive before,
+/// for some at a time, one question after the other.
+#[test]
+fn who_is_not_found_is_asked_for_together() {
+    let mut world = World::new();
+    world.add();
+    world.make_group();
+    let mut cards = world.crowd(70);
+    world.peers[ALICE].archive.clear();
+    cards.extend(world.crowd(5));
+    let mut hand = ByHand::new(world);
+    let group = hand.world.group;
+    hand.input(Input::Command(CommandId(1000), Command::Invite { group, cards }));
+    let (mut own, mut stores) = (0, 0);
+    while let Some((id, request)) = hand.fetches.pop() {
+        assert!(hand.fetches.is_empty(), "one question at a time");
+        let (messages, result) = hand.world.fetched(ALICE, &request);
+        match &request.source {
+            FetchSource::OwnArchive(topics) => {
+                own += 1;
+                let all = topics.iter().collect::<BTreeSet<_>>().len();
+                assert!(all <= 512 && all == topics.len(), "{all} topics");
+            }
+            FetchSource::StorePeers => stores += 1,
+        }
+        messages.into_iter().for_each(|message| hand.input(Input::Message(message)));
+        hand.input(Input::Fetched(id, result));
+    }
+    // 75 accounts in questions of 32, then the 70 that were not found in questions of 4
+    assert_eq!((own, stores), (3 + 18, 1));
+    let waiting = hand.world.peers[ALICE].core.inner.intents.values();
+    assert_eq!(waiting.filter(|intent| intent.found.is_none()).count(), 70);
 }

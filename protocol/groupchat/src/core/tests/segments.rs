@@ -209,13 +209,17 @@ fn false_segments_spoil_nothing() {
 }
 
 /// What Alice's core puts out, by hand.
-struct ByHand {
-    world: World,
+pub(super) struct ByHand {
+    pub(super) world: World,
     publishes: Vec<Publish>,
-    fetches: Vec<(crate::api::FetchId, FetchRequest)>,
+    pub(super) fetches: Vec<(crate::api::FetchId, FetchRequest)>,
 }
 
 impl ByHand {
+    pub(super) fn new(world: World) -> Self {
+        Self { world, publishes: Vec::new(), fetches: Vec::new() }
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.world.peers[ALICE].core.poll_output() {
             match output {
@@ -226,7 +230,7 @@ impl ByHand {
         }
     }
 
-    fn input(&mut self, input: Input) {
+    pub(super) fn input(&mut self, input: Input) {
         self.world.input(ALICE, input);
         self.drain();
     }
@@ -262,7 +266,7 @@ fn each_segment_is_published_and_confirmed_by_itself() {
     world.add();
     world.make_group();
     let cards = world.crowd(CROWD);
-    let mut hand = ByHand { world, publishes: Vec::new(), fetches: Vec::new() };
+    let mut hand = ByHand::new(world);
     let group = hand.world.group;
     hand.input(Input::Command(CommandId(1000), Command::Invite { group, cards }));
     while let Some((id, request)) = hand.fetches.pop() {
