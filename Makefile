@@ -38,6 +38,10 @@ test: setup ## Run all tests, also those against go-waku
 	program=$$(scripts/build-bindings-engine.sh); \
 	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program cargo test --locked --workspace $(INTEROP)
 
+.PHONY: fuzz
+fuzz: setup-run ## Feed every decoder made-up input (FUZZ_SECONDS=30 a target, TARGETS="names")
+	FUZZ_SECONDS="$(or $(FUZZ_SECONDS),30)" scripts/fuzz.sh $(TARGETS)
+
 .PHONY: interop
 interop: setup ## Run only the tests against go-waku
 	program=$$(scripts/build-bindings-engine.sh); \
@@ -54,6 +58,7 @@ bench: setup ## Measure what the parts cost beside their peers, into docs/benchm
 lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path node/bindings-engine/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	scripts/check-arrows.sh
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check bans licenses sources

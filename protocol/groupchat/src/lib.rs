@@ -34,6 +34,9 @@
 pub mod account;
 pub mod api;
 mod core;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod ids;
 pub mod kdf;

@@ -186,6 +186,24 @@ pub fn open_message_of(
     open_message(key, message)
 }
 
+/// A seal around padded bytes that may be padded wrongly, as a hostile holder of the key makes it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn seal_padded(
+    key: &SealKey,
+    topic: &ContentTopic,
+    timestamp: i64,
+    padded: &[u8],
+    nonce: &[u8; NONCE_BYTES],
+) -> Vec<u8> {
+    let associated = associated_data(topic, timestamp).expect("a short topic");
+    let mut payload = [nonce, padded].concat();
+    let tag = XChaCha20Poly1305::new(key.as_bytes().into())
+        .encrypt_inout_detached(nonce.into(), &associated, (&mut payload[NONCE_BYTES..]).into())
+        .expect("a message's size");
+    payload.extend_from_slice(&tag);
+    payload
+}
+
 fn associated_data(topic: &ContentTopic, timestamp: i64) -> Option<Vec<u8>> {
     let topic = topic.as_str().as_bytes();
     let length = u16::try_from(topic.len()).ok()?;
@@ -216,20 +234,9 @@ mod tests {
         SealKey::from_bytes([7; 32])
     }
 
-    /// A seal around any padded bytes, as a peer with the key could make it.
+    /// As a peer with the key could make it.
     fn seal_padded(padded: &[u8]) -> Vec<u8> {
-        let topic = topic_name(&[1; 16]);
-        let associated = associated_data(&topic, 5).expect("short");
-        let mut payload = [&[9; NONCE_BYTES], padded].concat();
-        let tag = XChaCha20Poly1305::new(&[7; 32].into())
-            .encrypt_inout_detached(
-                &[9; NONCE_BYTES].into(),
-                &associated,
-                (&mut payload[NONCE_BYTES..]).into(),
-            )
-            .expect("short");
-        payload.extend_from_slice(&tag);
-        payload
+        super::seal_padded(&key(), &topic_name(&[1; 16]), 5, padded, &[9; NONCE_BYTES])
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Transcript {
         Self(kdf::hash(label::LINK_TRANSCRIPT, &[&[0], &request.to_bytes()]))
     }
 
-    fn after(self, step: LinkStep, body: &[u8]) -> Self {
+    pub(super) fn after(self, step: LinkStep, body: &[u8]) -> Self {
         Self(kdf::hash(label::LINK_TRANSCRIPT, &[&[step.number()], &self.0, body]))
     }
 }

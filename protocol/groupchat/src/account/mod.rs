@@ -16,6 +16,8 @@ mod card;
 mod day;
 mod entry;
 mod entry_body;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keys;
 mod link;
 mod link_request;

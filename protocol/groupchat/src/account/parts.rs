@@ -56,6 +56,12 @@ impl PartPlaces {
         &self.topics
     }
 
+    /// The key of a place.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn key(&self, place: usize) -> &SealKey {
+        &self.keys[place]
+    }
+
     /// Seals a parcel for all places, whether they are needed or not, in their order.
     pub(super) fn seal_all(
         &self,

@@ -25,6 +25,8 @@
 mod commands;
 mod commits;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gaps;
 mod inbound;
 mod invite;

@@ -1,0 +1,43 @@
+//! Fuzz targets for every decoder that takes what others send.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`waku`] | targets for Waku's types |
+//! | `waku_groupchat_core::fuzzing` | targets for the chat, beside the decoders, most of which are private |
+//! | [`replay`] | the same targets without a fuzzer, as a test on the stable toolchain |
+//! | `fuzz_targets/` | a program for each target |
+//! | `seeds/` | good values for each target, in the repository; `corpus/` and `artifacts/` are not |
+//!
+//! `make fuzz` runs all of them. One alone, from the top of the repository:
+//!
+//! ```text
+//! cargo +nightly fuzz run -O waku_message fuzz/corpus/waku_message fuzz/seeds/waku_message
+//! cargo +nightly fuzz run -O waku_message fuzz/artifacts/waku_message/crash-…
+//! FUZZ_TARGET=waku_message SEED=7 FUZZ_RUNS=100000 cargo test -p waku-groupchat-waku --test fuzz
+//! ```
+
+pub mod replay;
+pub mod waku;
+
+pub use libfuzzer_sys;
+
+use replay::Target;
+
+/// The target of this name.
+pub fn target(name: &str) -> Target {
+    let all = waku::TARGETS.iter().chain(waku_groupchat_core::fuzzing::TARGETS);
+    let found = all.into_iter().find(|(known, _)| *known == name);
+    found.map_or_else(|| panic!("there is no target {name}"), |(_, target)| *target)
+}
+
+/// A program that runs the target of this name.
+#[macro_export]
+macro_rules! fuzz {
+    ($name:literal) => {
+        static TARGET: std::sync::LazyLock<$crate::replay::Target> =
+            std::sync::LazyLock::new(|| $crate::target($name));
+        $crate::libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+            TARGET(data);
+        });
+    };
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of fuzz/ for a bounded time, from the committed seeds and from what earlier
+# runs found (fuzz/corpus). Ends with 1 if an input crashes a target, takes too long or too much
+# memory, and prints that input's path.
+#
+#   FUZZ_SECONDS=30 scripts/fuzz.sh             all targets, 30 seconds each
+#   FUZZ_SECONDS=600 scripts/fuzz.sh seal       these alone
+#
+# It needs a nightly toolchain, which it does not install, and cargo-fuzz, which it does.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { echo "fuzz: $*"; }
+fail() { echo "fuzz: $*" >&2; exit 2; }
+
+seconds=${FUZZ_SECONDS:-30}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "FUZZ_SECONDS has to be a number of seconds, not '$seconds'"
+builds=${WAKU_GROUPCHAT_FUZZ_TARGET:-$HOME/.cache/waku-groupchat/fuzz-target}
+# An input that takes longer, or one allocation or a process that takes more, counts as a crash.
+limits=(-timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024)
+
+command -v rustup >/dev/null || fail "there is no rustup to take a nightly toolchain from"
+nightly=$(rustup toolchain list | sed -n 's/^\(nightly[^ ]*\).*/\1/p' | head -n 1)
+[ -n "$nightly" ] || fail "there is no nightly toolchain. Install one with
+    rustup toolchain install nightly --profile minimal
+Without one, the same targets run on seeds and mutations of them alone:
+    FUZZ_RUNS=100000 cargo test -p waku-groupchat-waku -p waku-groupchat-core seeds_and_mutations"
+if ! cargo fuzz --version >/dev/null 2>&1; then
+    say "installing cargo-fuzz"
+    CARGO_TARGET_DIR=$builds cargo install --locked cargo-fuzz
+fi
+
+mapfile -t all < <(basename -s .rs fuzz/fuzz_targets/*.rs)
+targets=("${@:-${all[@]}}")
+for target in "${targets[@]}"; do
+    [ -e "fuzz/fuzz_targets/$target.rs" ] || fail "there is no target $target; there are: ${all[*]}"
+done
+
+# With optimisation; fuzz/Cargo.toml says which checks stay on.
+fuzz() { cargo "+$nightly" fuzz "$1" -O --target-dir "$builds" "${@:2}"; }
+
+say "building with $nightly"
+if [ ${#targets[@]} -eq 1 ]; then fuzz build "${targets[0]}"; else fuzz build; fi
+# libFuzzer leaves what it finds in this folder.
+crashed=()
+for target in "${targets[@]}"; do
+    corpus=fuzz/corpus/$target found=fuzz/artifacts/$target
+    mkdir -p "$corpus" "$found"
+    start=$(mktemp) log=$(mktemp)
+    if fuzz run "$target" "$corpus" "fuzz/seeds/$target" -- "${limits[@]}" \
+        -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1; then
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")
+        say "$target: ${runs:-no} runs, at most ${peak:-?} MB, no crash"
+    else
+        cat "$log" >&2
+        mapfile -t inputs < <(find "$found" -type f -newer "$start")
+        crashed+=("${inputs[@]:-$target (no input was left, see above)}")
+    fi
+    rm -f "$start" "$log"
+done
+
+if [ ${#crashed[@]} -gt 0 ]; then
+    say "inputs that crash a target:" >&2
+    printf '  %s\n' "${crashed[@]}" >&2
+    say "run one again with: cargo +$nightly fuzz run -O <target> <input>" >&2
+    exit 1
+fi
+say "no crash in ${#targets[@]} targets, $seconds s each"
