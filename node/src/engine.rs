@@ -4,6 +4,7 @@
 //! run on. [`crate::native`] is the one on rust-libp2p.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,13 +81,13 @@ pub enum EngineEvent {
 }
 
 /// A peer, by its peer id in text form. Where a peer is asked for, an address that ends in
-/// `/p2p/<peer id>` names it as well.
+/// `/p2p/<peer id>` names it as well. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerName(String);
+pub struct PeerName(Arc<str>);
 
 impl PeerName {
     /// From a peer id's text form.
-    pub fn new(peer_id: impl Into<String>) -> Self {
+    pub fn new(peer_id: impl Into<Arc<str>>) -> Self {
         Self(peer_id.into())
     }
 

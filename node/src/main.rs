@@ -95,7 +95,11 @@ fn log(logging: &Logging) {
     let level = logging.level.0;
     let coarsest = if level > LevelFilter::INFO { LevelFilter::INFO } else { LevelFilter::WARN };
     let others = level.min(coarsest);
-    let targets = Targets::new().with_default(others).with_target("waku_groupchat", level);
+    let targets = Targets::new()
+        .with_default(others)
+        // Its warnings hold whole messages; what they warn of is counted and logged here.
+        .with_target("libp2p_gossipsub", others.min(LevelFilter::ERROR))
+        .with_target("waku_groupchat", level);
     let registry = tracing_subscriber::registry();
     match logging.format {
         LogFormat::Text => {

@@ -11,7 +11,7 @@ use waku_groupchat_storage::Archive;
 use waku_groupchat_waku::store::{StoreQueryRequest, StoreQueryResponse};
 use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 
-use super::command::{self, Answer, Command};
+use super::command::{self, Answer, Command, Publish};
 use super::config::{NativeConfig, StartError};
 use super::task::{Queues, Task};
 use crate::engine::{
@@ -26,6 +26,7 @@ const QUERIES: usize = 16;
 #[derive(Debug)]
 pub struct NativeEngine {
     commands: mpsc::Sender<Command>,
+    publishes: mpsc::Sender<Publish>,
     queries: Semaphore,
     max_message_size: usize,
     store_timeout: Duration,
@@ -56,10 +57,12 @@ impl NativeEngine {
         };
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let (commands, from_handles) = mpsc::channel(command::QUEUE);
+        let (commands, commanded) = mpsc::channel(command::QUEUE);
+        let (publishes, to_publish) = mpsc::channel(command::PUBLISH_QUEUE);
         let (events, to_node) = mpsc::channel(config.event_queue);
         let engine = Self {
             commands,
+            publishes,
             queries: Semaphore::new(QUERIES),
             max_message_size: config.max_message_size,
             store_timeout: config.store_timeout,
@@ -67,7 +70,7 @@ impl NativeEngine {
             stop: stop.clone(),
             _stop_on_drop: stop.clone().drop_guard(),
         };
-        let queues = Queues { commands: from_handles, events, stop };
+        let queues = Queues { commands: commanded, publishes: to_publish, events, stop };
         let mut task = Task::new(&config, archive, &tasks, queues)?;
         task.listen(&config.listen).await?;
         tasks.spawn(task.run());
@@ -106,8 +109,10 @@ impl Engine for NativeEngine {
             return Err(PublishError::TooLarge { size: data.len(), max: self.max_message_size });
         }
         let hash = message.hash(&topic);
-        let published = self.ask(|answer| Command::Publish(topic, data, answer)).await;
-        let peers = published.ok_or(PublishError::Closed)??;
+        let (answer, answered) = oneshot::channel();
+        let sent = self.publishes.send(Publish { topic, data, answer }).await;
+        sent.map_err(|_| PublishError::Closed)?;
+        let peers = answered.await.map_err(|_| PublishError::Closed)??;
         Ok(Published { hash, peers })
     }
 

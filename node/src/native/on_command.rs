@@ -5,7 +5,7 @@ use libp2p::gossipsub::{self, MessageId};
 use libp2p::multiaddr::Protocol;
 use waku_groupchat_waku::{PubsubTopic, gossip_message_id};
 
-use super::command::{Answer, Command};
+use super::command::{Answer, Command, Publish};
 use super::counting::message_bytes;
 use super::held::Held;
 use super::peers::Peer;
@@ -25,7 +25,6 @@ impl Task {
                 self.unsubscribe(topic);
                 let _ = answer.send(());
             }
-            Command::Publish(topic, data, answer) => self.publish(topic, data, answer),
             Command::StoreQuery(peer, request, answer) => self.store_query(peer, request, answer),
             Command::StorePeers(answer) => drop(answer.send(self.store_peers())),
             Command::Peers(answer) => {
@@ -67,18 +66,15 @@ impl Task {
         }
     }
 
-    fn publish(
-        &mut self,
-        topic: PubsubTopic,
-        data: Vec<u8>,
-        answer: Answer<Result<usize, PublishError>>,
-    ) {
-        if !self.topics.contains(&topic) {
-            drop(answer.send(Err(PublishError::NotSubscribed(topic))));
+    /// Queues a message for its peers; where no peer has room, holds it back until one has.
+    pub(super) fn publish(&mut self, publish: Publish) {
+        let Publish { topic, data, answer } = publish;
+        // Whoever asked has given up, and counts it as not sent.
+        if answer.is_closed() {
             return;
         }
-        if self.held.is_some() {
-            self.answer_publish(topic, answer, Err(PublishError::Busy));
+        if !self.topics.contains(&topic) {
+            drop(answer.send(Err(PublishError::NotSubscribed(topic))));
             return;
         }
         let id = MessageId::new(&gossip_message_id(&data));
@@ -104,7 +100,7 @@ impl Task {
                 Err(PublishError::NoPeers(topic))
             }
             Err(gossipsub::PublishError::AllQueuesFull(peers)) => {
-                tracing::warn!(%topic, peers, "all relay peers are busy");
+                tracing::debug!(%topic, peers, "all relay peers are busy");
                 Err(PublishError::Busy)
             }
             Err(gossipsub::PublishError::Duplicate) => Err(PublishError::Duplicate),

@@ -18,7 +18,7 @@ use super::query;
 use super::recorder::{Dial, Observed};
 use super::relay;
 use super::task::Task;
-use crate::engine::{EngineEvent, PeerName};
+use crate::engine::EngineEvent;
 
 /// A request, a response, or a failure of one of the request/response protocols.
 pub(super) type ExchangeEvent = request_response::Event<Vec<u8>, Vec<u8>>;
@@ -63,6 +63,7 @@ impl Task {
 
     fn on_connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
         tracing::info!(%peer, address = %endpoint.get_remote_address(), "connected");
+        relay::credit(&mut self.swarm.behaviour_mut().relay, &peer);
         self.peers.connected(peer, endpoint);
         self.static_peers.connected(&peer);
         self.ask_metadata(&peer);
@@ -122,7 +123,7 @@ impl Task {
                 self.recorder.record(Observed::Received(message.payload.len()));
                 let hash = message.hash(&topic);
                 tracing::debug!(%hash, %topic, peer = %from, "received");
-                let from = PeerName::new(from.to_string());
+                let from = self.peers.name(&from);
                 self.pending = Some(EngineEvent::Message { topic, hash, message, from });
             }
             Err(reason) => {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::behaviour::DIAL_TIMEOUT;
 use super::recorder::{Observed, Recorder, Spoken};
+use crate::engine::PeerName;
 
 /// Protocols kept of a peer's list; the rest is of no use here.
 const MAX_PROTOCOLS: usize = 64;
@@ -26,6 +27,8 @@ pub(super) struct Peers(BTreeMap<PeerId, Peer>);
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
+    /// Its peer id as text, which every message of it comes with.
+    name: PeerName,
     /// Where it was reached or came from.
     pub(super) address: Multiaddr,
     /// Whether this node opened the first connection.
@@ -43,6 +46,7 @@ pub(super) struct Peer {
 impl Peers {
     pub(super) fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
         self.0.entry(peer).or_insert_with(|| Peer {
+            name: PeerName::new(peer.to_string()),
             address: endpoint.get_remote_address().clone(),
             outbound: endpoint.is_dialer(),
             since: Instant::now(),
@@ -78,6 +82,12 @@ impl Peers {
         if let Some(peer) = self.0.get_mut(peer) {
             peer.shards = shards;
         }
+    }
+
+    /// What others call it.
+    pub(super) fn name(&self, peer: &PeerId) -> PeerName {
+        let known = self.0.get(peer).map(|peer| peer.name.clone());
+        known.unwrap_or_else(|| PeerName::new(peer.to_string()))
     }
 
     pub(super) fn contains(&self, peer: &PeerId) -> bool {

@@ -37,8 +37,17 @@ const MAX_TOPICS: usize = 1024;
 /// publish waits and then fails; when one is, that peer misses the message and is counted.
 const PEER_QUEUE: usize = 512;
 
-/// How long an own message may wait in such a queue. A peer that is cut off is noticed before.
-const PUBLISH_WAIT: Duration = Duration::from_secs(30);
+/// How long a message may wait in such a queue. A peer that is cut off is noticed before.
+const QUEUE_WAIT: Duration = Duration::from_secs(30);
+
+/// What a message that a peer's queue had no room for adds to its score: next to nothing, for with
+/// the crate's weight one burst over a full queue mutes a peer. But it can be read off the score,
+/// where gossipsub says nothing else of it.
+const MISSED_WEIGHT: f64 = -1.0 / (1 << 30) as f64;
+
+/// What each peer's score begins with: enough for a million missed messages, for gossipsub takes a
+/// peer below zero out of the mesh, and too little to count otherwise.
+const CREDIT: f64 = 1.0 / (1 << 10) as f64;
 
 /// Takes subscriptions to the own cluster's shards alone.
 #[derive(Clone, Debug)]
@@ -95,7 +104,8 @@ fn parameters(max_message_size: usize) -> ConfigBuilder {
         .heartbeat_interval(Duration::from_secs(1))
         .heartbeat_initial_delay(Duration::from_secs(1))
         .fanout_ttl(Duration::from_secs(60))
-        .history_length(6)
+        // Of what nwaku and go-waku have, the shorter one: it is what a busy node's memory goes to.
+        .history_length(5)
         .history_gossip(3)
         .duplicate_cache_time(SEEN_TTL)
         .prune_backoff(Duration::from_secs(60))
@@ -106,7 +116,8 @@ fn parameters(max_message_size: usize) -> ConfigBuilder {
         // stream, and after five of those the peer is ignored for good.
         .max_control_message_size(rpc_size)
         .connection_handler_queue_len(PEER_QUEUE)
-        .publish_queue_duration(PUBLISH_WAIT);
+        .publish_queue_duration(QUEUE_WAIT)
+        .forward_queue_duration(QUEUE_WAIT);
     config
 }
 
@@ -115,13 +126,13 @@ fn peer_score(ip_colocation_limit: usize) -> PeerScoreParams {
         decay_interval: Duration::from_secs(12),
         decay_to_zero: 0.01,
         retain_score: Duration::from_secs(600),
-        app_specific_weight: 0.0,
+        app_specific_weight: 1.0,
         ip_colocation_factor_weight: if ip_colocation_limit == 0 { 0.0 } else { -50.0 },
         ip_colocation_factor_threshold: ip_colocation_limit.max(1) as f64,
         behaviour_penalty_weight: -10.0,
         behaviour_penalty_decay: 0.986,
-        // Not in nwaku's values. With the crate's, one burst over a full queue mutes a peer.
-        slow_peer_weight: 0.0,
+        // Not in nwaku's values.
+        slow_peer_weight: MISSED_WEIGHT,
         ..PeerScoreParams::default()
     }
 }
@@ -199,6 +210,24 @@ pub(super) fn recipients(relay: &Relay, topic: &TopicHash) -> usize {
         .filter(|(_, topics)| topics.contains(&topic))
         .filter(|(peer, _)| relay.peer_score(peer).is_none_or(|score| score >= PUBLISH_THRESHOLD))
         .count()
+}
+
+/// Gives a peer that has just connected its [`CREDIT`].
+pub(super) fn credit(relay: &mut Relay, peer: &PeerId) {
+    if !relay.set_application_score(peer, CREDIT) {
+        tracing::error!(%peer, "gossipsub does not know a peer that is connected");
+    }
+}
+
+/// Scores of peers, to see what hands them a message: see [`MISSED_WEIGHT`].
+pub(super) fn scores(relay: &Relay, peers: &[PeerId]) -> Vec<f64> {
+    peers.iter().map(|peer| relay.peer_score(peer).unwrap_or_default()).collect()
+}
+
+/// How many of these peers missed a message between two readings of their scores, between which
+/// nothing else was done with the relay.
+pub(super) fn missed(before: &[f64], after: &[f64]) -> usize {
+    before.iter().zip(after).filter(|(before, after)| after < before).count()
 }
 
 /// Peers to which gossipsub queues a message that came from one of them: the rest of the mesh.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! handle ── commands (bounded) ──▶ ┌──────┐ ◀── swarm events
+//!        ── publishes (bounded) ─▶ │      │
 //!        ◀─ answers (oneshot) ──── │ Task │ ◀── answers of the archive (blocking tasks)
 //! node   ◀─ events (bounded) ───── └──────┘ ◀── dials that are due
 //! ```
@@ -26,7 +27,7 @@ use waku_groupchat_waku::PubsubTopic;
 
 use super::behaviour::{self, Behaviour};
 use super::closing;
-use super::command::Command;
+use super::command::{Command, Publish};
 use super::config::{NativeConfig, StartError};
 use super::counting::Subscribed;
 use super::held::Held;
@@ -49,6 +50,7 @@ const CLOSE_TIMEOUT: Duration = closing::TIMEOUT;
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) publishes: mpsc::Receiver<Publish>,
     pub(super) events: mpsc::Sender<EngineEvent>,
     pub(super) stop: CancellationToken,
 }
@@ -69,7 +71,7 @@ pub(super) struct Task {
     pub(super) peers: Peers,
     pub(super) server: StoreServer,
     pub(super) queries: HashMap<OutboundRequestId, Query>,
-    /// A publish that waits for room in the peers' queues; meanwhile others are refused.
+    /// A publish that waits for room in the peers' queues; meanwhile no other one is taken.
     pub(super) held: Option<Held>,
     pub(super) recorder: Arc<dyn Recorder>,
     /// What waits for room in the event queue.
@@ -145,6 +147,9 @@ impl Task {
                     Some(command) => self.on_command(command),
                     None => break,
                 },
+                Some(publish) = self.queues.publishes.recv(), if self.held.is_none() => {
+                    self.publish(publish);
+                }
                 () = room(&self.queues.events), if self.pending.is_some() => {
                     if let Some(event) = self.pending.take() {
                         // An error says that nobody reads the events: this is the only sender.
@@ -218,6 +223,7 @@ impl Task {
     /// Lets queries of the archive end and connections close.
     async fn close(mut self) {
         self.queues.commands.close();
+        self.queues.publishes.close();
         self.server.close().await;
         let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in connected {
