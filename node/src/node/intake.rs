@@ -1,13 +1,14 @@
 //! What becomes of a message that the node has: archive, then REST cache, then extensions.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use tracing::{debug, error, warn};
-use waku_groupchat_metrics::{Metrics, NodeError};
+use tracing::{debug, error};
+use waku_groupchat_metrics::Metrics;
 use waku_groupchat_storage::{Archive, ArchivedMessage};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
+use super::archiver::Archiver;
 use crate::extension::{Arrived, Extension};
 use crate::rest::RelayCache;
 
@@ -25,9 +26,8 @@ pub(crate) struct Incoming {
 
 /// Where messages go, shared by the inbound task and the publisher.
 pub(crate) struct Intake {
-    archive: Option<Arc<dyn Archive>>,
+    archiver: Option<Archiver>,
     cache: Arc<RelayCache>,
-    metrics: Metrics,
     /// Set once, before the inbound task begins.
     extensions: OnceLock<Vec<Arc<dyn Extension>>>,
 }
@@ -38,7 +38,8 @@ impl Intake {
         cache: Arc<RelayCache>,
         metrics: Metrics,
     ) -> Self {
-        Self { archive, cache, metrics, extensions: OnceLock::new() }
+        let archiver = archive.map(|archive| Archiver::new(archive, metrics));
+        Self { archiver, cache, extensions: OnceLock::new() }
     }
 
     /// Names the extensions that messages are handed to. Once.
@@ -90,32 +91,9 @@ impl Intake {
     }
 
     async fn archive(&self, batch: &[Incoming]) {
-        let Some(archive) = &self.archive else { return };
+        let Some(archiver) = &self.archiver else { return };
         let now = now_ns();
-        let batch: Vec<ArchivedMessage> = batch.iter().filter_map(|i| archived(i, now)).collect();
-        if batch.is_empty() {
-            return;
-        }
-        let (archive, metrics) = (Arc::clone(archive), self.metrics.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let begin = Instant::now();
-            let report = archive.insert(&batch);
-            metrics.store().inserted(begin.elapsed());
-            metrics.store().archived(archive.len());
-            report
-        })
-        .await;
-        match written {
-            Ok(Ok(report)) => debug!(?report, "archived"),
-            Ok(Err(error)) => {
-                self.metrics.node().error(NodeError::ArchiveInsert);
-                warn!(error = &error as &dyn std::error::Error, "the archive cannot write");
-            }
-            Err(error) => {
-                self.metrics.node().error(NodeError::ArchiveInsert);
-                error!(%error, "the archive's writer panicked");
-            }
-        }
+        archiver.write(batch.iter().filter_map(|i| archived(i, now)).collect()).await;
     }
 }
 
