@@ -1,9 +1,12 @@
 //! RocksDB's settings, each with its reason.
 //!
 //! The defaults of RocksDB are made for servers with memory to spare. A node is one small process:
-//! both databases together take some 60 MiB at most, whatever they hold.
+//! both databases together take some 50 MiB at most, whatever they hold.
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, LogLevel, Options, WriteBufferManager,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -16,16 +19,20 @@ const KV_BLOCK_CACHE: usize = 8 * MIB;
 /// them reach a table.
 const KV_WRITE_BUFFER: usize = 8 * MIB;
 
-/// As [`KV_BLOCK_CACHE`]. Pages of the archive's newest messages come from the write buffers; what
-/// is asked for besides is mostly read once.
-const ARCHIVE_BLOCK_CACHE: usize = 16 * MIB;
+/// As [`KV_BLOCK_CACHE`], and the archive's write buffers within. Pages of the archive's newest
+/// messages come from the write buffers; what is asked for besides is mostly read once.
+const ARCHIVE_CACHE: usize = 24 * MIB;
 
 /// Write buffers of all column families together; the largest is flushed when it is reached.
-const ARCHIVE_WRITE_BUFFERS: usize = 16 * MIB;
+const ARCHIVE_WRITE_BUFFERS: usize = 12 * MIB;
 
 /// The write buffer of one column family, half of the whole: messages fill theirs long before the
 /// indexes do.
-const ARCHIVE_WRITE_BUFFER: usize = 8 * MIB;
+const ARCHIVE_WRITE_BUFFER: usize = 6 * MIB;
+
+/// Share of a write buffer for a filter of its keys. Most look-ups of hashes are for messages that
+/// are not there, to see that they are new.
+const BUFFER_FILTER: f64 = 0.05;
 
 /// Write-ahead log after which what it still protects is flushed. Bounds both the space and the
 /// time that opening takes to replay it. Without it a rarely written column family (the totals,
@@ -34,6 +41,10 @@ const WAL_LIMIT: u64 = 32 * MIB as u64;
 
 /// Open table files. The rest is opened as needed; a node's file descriptors are for peers.
 const OPEN_FILES: i32 = 128;
+
+/// Open table files of the archive. It has some 60 at a million messages and a few times that at ten
+/// million; a look-up in one that is not open reads its end first.
+const ARCHIVE_OPEN_FILES: i32 = 384;
 
 /// One flush and one compaction at a time.
 const BACKGROUND_JOBS: i32 = 2;
@@ -100,30 +111,43 @@ pub(crate) fn kv_family() -> impl FnMut(&str) -> Options {
     }
 }
 
-/// The archive's database.
+/// The archive's database, and what makes the options of its column families.
 ///
 /// Its log is not synced at each write: a crash of the process loses nothing, one of the machine at
 /// most the last moments, which other store nodes have. Recovery takes the log up to its first
 /// broken record, so what comes back is the state at one point in time.
-pub(crate) fn archive_database() -> Options {
-    let mut options = database(DBRecoveryMode::PointInTime);
-    options.set_db_write_buffer_size(ARCHIVE_WRITE_BUFFERS);
-    options
-}
-
-/// Makes the options of the archive's column families. Only `point_reads` is asked for keys that
-/// may not be there, so only it has a Bloom filter.
+///
+/// Indexes and filters are in partitions, of which only the top is always in memory: the whole
+/// index of a table is larger than what a look-up in it reads, and with ten million messages that
+/// of all tables is larger than the cache.
 ///
 /// Values are not kept in blob files: messages are keyed by time, so tables are written nearly in
 /// order and compaction moves most of them without rewriting.
-pub(crate) fn archive_family(point_reads: &'static str) -> impl FnMut(&str) -> Options {
-    let cache = Cache::new_lru_cache(ARCHIVE_BLOCK_CACHE);
-    move |name| {
+///
+/// Only `point_reads` is asked for keys that may not be there, so only it has Bloom filters.
+pub(crate) fn archive(point_reads: &'static str) -> (Options, impl FnMut(&str) -> Options) {
+    let cache = Cache::new_lru_cache(ARCHIVE_CACHE);
+    let mut database = database(DBRecoveryMode::PointInTime);
+    database.set_max_open_files(ARCHIVE_OPEN_FILES);
+    database.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+        ARCHIVE_WRITE_BUFFERS,
+        false,
+        cache.clone(),
+    ));
+    let family = move |name: &str| {
         let (mut options, mut table) = family(&cache, ARCHIVE_WRITE_BUFFER);
+        table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        table.set_pin_top_level_index_and_filter(true);
+        table.set_cache_index_and_filter_blocks_with_high_priority(true);
         if name == point_reads {
             table.set_bloom_filter(BLOOM_BITS, false);
+            table.set_partition_filters(true);
+            table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER);
         }
         options.set_block_based_table_factory(&table);
         options
-    }
+    };
+    (database, family)
 }

@@ -46,8 +46,8 @@ impl RocksArchive {
     /// newer format, or is damaged.
     pub fn open(path: impl AsRef<Path>, policy: RetentionPolicy) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let options = tuning::archive_database();
-        let db = open::open(path, &LAYOUT, &options, tuning::archive_family(HASHES))?;
+        let (options, family) = tuning::archive(HASHES);
+        let db = open::open(path, &LAYOUT, &options, family)?;
         let stored = db
             .get(TOTALS_KEY)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;

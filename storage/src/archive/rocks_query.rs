@@ -60,14 +60,17 @@ impl Reader<'_> {
     /// Where these messages lie, in the order of `hashes`.
     fn positions(&self, hashes: &[MessageHash]) -> Result<Vec<Option<Position>>, ArchiveError> {
         let family = self.archive.family(HASHES);
-        let keys = hashes.iter().map(|hash| (family, hash.as_bytes()));
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        let keys = hashes.iter().map(MessageHash::as_bytes);
+        let values = self.archive.db.batched_multi_get_cf_opt(family, keys, false, &options);
         hashes
             .iter()
-            .zip(self.snapshot.multi_get_cf(keys))
+            .zip(values)
             .map(|(hash, value)| {
                 let value = value.map_err(|e| self.archive.error("looking up hashes", e))?;
                 let Some(value) = value else { return Ok(None) };
-                let timestamp = value.as_slice().try_into();
+                let timestamp = value.as_ref().try_into();
                 let timestamp = timestamp.map_err(|_| self.archive.corrupt("a timestamp"))?;
                 Ok(Some(Position::new(decode_timestamp(timestamp), hash)))
             })
