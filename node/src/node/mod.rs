@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Messages come from the engine through one bounded queue; one task takes what waits there, writes
-//! it to the archive in one batch (`archiver.rs`), then hands it on (`intake.rs`). While the task is busy the queue
-//! fills, and then the engine takes nothing more from the network. Nothing is dropped on the way:
-//! an extension that is full counts, and reads the archive later.
+//! it to the archive in one batch (`archiver.rs`), then hands it on (`intake.rs`). While the task is
+//! busy the queue fills, and then the engine takes nothing more from the network. Nothing is dropped
+//! on the way: an extension that is full counts, and reads the archive later.
 //!
 //! [`Node::start`] begins with the data directory and ends with HTTP; [`Node::shutdown`] goes the
 //! other way: HTTP, extensions, engine, inbound task, archive. Every task is joined.

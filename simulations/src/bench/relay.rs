@@ -16,6 +16,7 @@ pub mod node;
 pub mod process;
 mod table;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,8 +48,10 @@ pub struct Options {
     pub programs: Vec<Program>,
     /// Rounds of each pair.
     pub rounds: usize,
-    /// The load of a round.
+    /// The load of a round, as much as the pair takes.
     pub load: Load,
+    /// Messages a second of one more round, so that all pairs carry the same.
+    pub rate: Option<u32>,
     /// Folder for the nodes; each round's is removed after it.
     pub folder: PathBuf,
     /// Why go-waku is not there, if it is not.
@@ -102,33 +105,49 @@ impl Round {
     }
 }
 
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} accepted a second, {} accepted, {} delivered, {} and {} archived, {:.0} and \
+             {:.0} µs a message",
+            self.accepted_rate(),
+            self.accepted,
+            self.delivered,
+            self.archived_by_sender,
+            self.archived_by_receiver,
+            self.sender_cpu,
+            self.receiver_cpu,
+        )
+    }
+}
+
 /// Runs all rounds.
 pub fn run(options: &Options) -> anyhow::Result<Results> {
     let machine = Machine::now();
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); options.programs.len()];
-    for number in 1..=options.rounds {
-        for (program, rounds) in options.programs.iter().zip(&mut rounds) {
+    let rounds = alternate(options, options.rounds, options.load)?;
+    let paced = match options.rate {
+        Some(rate) => alternate(options, 1, Load { rate: Some(rate), ..options.load })?,
+        None => Vec::new(),
+    };
+    table::results(options, machine, &rounds, &paced)
+}
+
+/// Rounds of all pairs in turn; what comes back is a list of rounds for each pair.
+fn alternate(options: &Options, rounds: usize, load: Load) -> anyhow::Result<Vec<Vec<Round>>> {
+    let mut done: Vec<Vec<Round>> = vec![Vec::new(); options.programs.len()];
+    for number in 1..=rounds {
+        for (program, done) in options.programs.iter().zip(&mut done) {
             let folder = options.folder.join(format!("{:?}-{number}", program.kind));
-            let round = round(program, &folder, options.load)
+            let round = round(program, &folder, load)
                 .with_context(|| format!("round {number} of {:?}", program.kind))?;
             // Only what this round has made.
             std::fs::remove_dir_all(&folder)?;
-            eprintln!(
-                "round {number} of {:?}: {:.0} accepted a second, {} accepted, {} delivered, \
-                 {} and {} archived, {:.0} and {:.0} µs a message",
-                program.kind,
-                round.accepted_rate(),
-                round.accepted,
-                round.delivered,
-                round.archived_by_sender,
-                round.archived_by_receiver,
-                round.sender_cpu,
-                round.receiver_cpu,
-            );
-            rounds.push(round);
+            eprintln!("round {number} of {:?}: {round}", program.kind);
+            done.push(round);
         }
     }
-    table::results(options, machine, &rounds)
+    Ok(done)
 }
 
 /// What two nodes have counted.
@@ -189,7 +208,7 @@ fn warm_up(sender: &Node, receiver: &Node, load: Load) -> anyhow::Result<()> {
         load::offer(sender.rest, PUBSUB_TOPIC, Load { clients: 1, most: 1, ..load })?;
         thread::sleep(LOOK);
     }
-    load::offer(sender.rest, PUBSUB_TOPIC, Load { most: WARM_UP, ..load })?;
+    load::offer(sender.rest, PUBSUB_TOPIC, Load { most: WARM_UP, rate: None, ..load })?;
     Ok(())
 }
 

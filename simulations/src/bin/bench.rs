@@ -56,6 +56,9 @@ struct RelayArgs {
     /// Seconds of load in a round
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Messages a second in a further round of each pair, so that both carry the same; 0 for none
+    #[arg(long, default_value_t = 3_000)]
+    rate: u32,
     /// Connections of the load
     #[arg(long, default_value_t = 16)]
     clients: usize,
@@ -82,7 +85,8 @@ impl RelayArgs {
             no_peer: programs.get(1).is_none().then(|| "its binary is not there".to_owned()),
             programs,
             rounds: self.rounds.max(1),
-            load: Load { clients, payload, duration, most },
+            load: Load { clients, payload, duration, most, rate: None },
+            rate: Some(self.rate).filter(|rate| *rate > 0),
             folder: self.folder.canonicalize()?,
         })
     }

@@ -36,6 +36,16 @@ pub struct Load {
     pub duration: Duration,
     /// Messages at most.
     pub most: u64,
+    /// Messages a second at most; without it, as fast as they are answered.
+    pub rate: Option<u32>,
+}
+
+impl Load {
+    /// How long after the beginning this message is due.
+    fn due(&self, number: u64) -> Duration {
+        let rate = f64::from(self.rate.unwrap_or(u32::MAX).max(1));
+        Duration::from_secs_f64(number as f64 / rate)
+    }
 }
 
 /// What came of it.
@@ -69,9 +79,11 @@ pub fn offer(rest: SocketAddr, pubsub_topic: &str, load: Load) -> anyhow::Result
                     let mut counted = Counted::default();
                     while Instant::now() < until {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
-                        if number >= load.most {
+                        let due = begin + load.due(number);
+                        if number >= load.most || due >= until {
                             break;
                         }
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
                         counted.add(&mut client, run, number)?;
                     }
                     Ok(counted)

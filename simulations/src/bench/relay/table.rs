@@ -69,22 +69,32 @@ pub(super) fn results(
     options: &Options,
     machine: Machine,
     rounds: &[Vec<Round>],
+    paced: &[Vec<Round>],
 ) -> anyhow::Result<Results> {
     let pairs: Vec<_> = rounds.iter().filter_map(|rounds| Pair::new(rounds)).collect();
+    let same: Vec<_> = paced.iter().filter_map(|rounds| Pair::new(rounds)).collect();
     let own = pairs.first().context("no rounds")?;
     let mut versions = BTreeMap::new();
     for program in &options.programs {
         versions.insert(name(program.kind).to_owned(), program.version()?);
     }
-    let raw: BTreeMap<_, _> = options.programs.iter().map(|p| name(p.kind)).zip(rounds).collect();
+    let mut tables = vec![table(options, "As much as the pair takes", &pairs)];
+    if let Some(rate) = options.rate {
+        let title = format!("At {} messages a second", number(f64::from(rate)));
+        tables.push(table(options, &title, &same));
+    }
+    let named = |rounds: &[Vec<Round>]| -> BTreeMap<_, _> {
+        options.programs.iter().map(|p| name(p.kind)).zip(rounds.to_vec()).collect()
+    };
+    let raw = json!({ "rounds": named(rounds), "paced": named(paced) });
     Ok(Results {
         name: "relay".to_owned(),
         machine,
         versions,
         setup: setup(options),
-        tables: vec![table(options, &pairs)],
-        aims: aims(own),
-        raw: json!(raw),
+        tables,
+        aims: aims(options, own, same.first()),
+        raw,
     })
 }
 
@@ -94,7 +104,8 @@ fn setup(options: &Options) -> Vec<String> {
         format!(
             "Two nodes on loopback, each with an archive; {} clients of the first one's REST API \
              with kept connections, one request at a time each, payloads of {} random bytes, {} s \
-             a round, {} rounds of each pair in turn, each from an empty archive.",
+             a round, {} rounds of each pair in turn and one more at a given rate, each from an \
+             empty archive.",
             load.clients,
             load.payload,
             load.duration.as_secs(),
@@ -112,9 +123,9 @@ fn setup(options: &Options) -> Vec<String> {
     setup
 }
 
-fn table(options: &Options, pairs: &[Pair<'_>]) -> Table {
+fn table(options: &Options, title: &str, pairs: &[Pair<'_>]) -> Table {
     let names: Vec<_> = options.programs.iter().map(|program| name(program.kind)).collect();
-    let mut table = Table::new("Relay and archive over REST", &["what"]);
+    let mut table = Table::new(title, &["what"]);
     table.columns.extend(names.iter().map(|&name| name.to_owned()));
     if options.programs.iter().any(|program| program.kind == Kind::GoWaku) {
         table.columns.push("ratio".to_owned());
@@ -131,11 +142,11 @@ fn table(options: &Options, pairs: &[Pair<'_>]) -> Table {
     table
 }
 
-fn aims(own: &Pair<'_>) -> Vec<Aim> {
+fn aims(options: &Options, own: &Pair<'_>, paced: Option<&Pair<'_>>) -> Vec<Aim> {
     let complete = own.rounds.iter().filter(|round| round.is_complete()).count();
-    let memory = own.most(|round| round.peak[0]).max(own.most(|round| round.peak[1]));
+    let memory = |of: &Pair<'_>| of.most(|round| round.peak[0].max(round.peak[1]));
     let sum = |of| number(own.sum(of));
-    vec![
+    let mut aims = vec![
         Aim::at_least("accepted", 6_000.0, own.best.accepted_rate(), "a second"),
         Aim {
             what: "accepted = delivered = archived".to_owned(),
@@ -151,6 +162,11 @@ fn aims(own: &Pair<'_>) -> Vec<Aim> {
             met: complete == own.rounds.len(),
         },
         Aim::at_most("CPU a message at the receiver", 115.0, own.best.receiver_cpu, "µs"),
-        Aim::at_most("resident at most, either node", 100.0, memory, "MB"),
-    ]
+        Aim::at_most("resident at most, either node", 100.0, memory(own), "MB"),
+    ];
+    if let (Some(paced), Some(rate)) = (paced, options.rate) {
+        let what = format!("the same, at {} messages a second", number(f64::from(rate)));
+        aims.push(Aim::at_most(&what, 100.0, memory(paced), "MB"));
+    }
+    aims
 }
