@@ -1,7 +1,7 @@
 //! The plain peer: SQLite with the table and indexes of nwaku's archive.
 //!
-//! Table, indexes and queries are those of nwaku's SQLite driver as it is since it serves Store v3:
-//! the message hash is the primary key, one index by time, one by content topic, pubsub topic and
+//! Table, indexes and queries follow nwaku's SQLite driver, in the order that Store v3 has: the
+//! message hash is the primary key, one index by time, one by content topic, pubsub topic and
 //! time. As nwaku does, it writes ahead (WAL). It is kinder to SQLite than nwaku is: batches are
 //! written in one transaction each, and only checkpoints are synced, as the archive's log is not
 //! synced at each write either.
