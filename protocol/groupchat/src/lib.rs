@@ -47,6 +47,7 @@ pub mod seal;
 mod segment;
 mod store;
 mod time;
+mod verified;
 
 pub use crate::core::{Core, Fault};
 pub use ids::{AccountId, CoreHash, EntryHash, GroupId, InstallationId, MessageId, ParseIdError};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use prost::Message as _;
 
-use super::keys::{InstallationKey, RootKey, Signature, verify};
+use super::keys::{InstallationKey, RootKey, Signature, verify, verify_again};
 use super::proto;
 use crate::kdf::{self, label};
 use crate::{AccountId, EntryHash, InstallationId, Timestamp};
@@ -191,11 +191,13 @@ impl Entry {
         body.check()?;
         let signer = body.signer();
         let joins = match (body.joining(), &join) {
-            (Some(new), Some(join)) => verify(new.as_bytes(), label::LOG_ENTRY_JOIN, &bytes, join),
+            (Some(new), Some(join)) => {
+                verify_again(new.as_bytes(), label::LOG_ENTRY_JOIN, &bytes, join)
+            }
             (None, None) => true,
             _ => false,
         };
-        if !joins || !verify(&signer, label::LOG_ENTRY, &bytes, &signature) {
+        if !joins || !verify_again(&signer, label::LOG_ENTRY, &bytes, &signature) {
             return Err(EntryError::Signature);
         }
         let hash = hash_of(&bytes);

@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::kdf::{self, Label, label};
-use crate::{AccountId, InstallationId};
+use crate::{AccountId, InstallationId, verified};
 
 /// Number of words of a phrase.
 pub const PHRASE_WORDS: usize = 24;
@@ -270,6 +270,11 @@ impl InstallationKey {
     pub fn sign(&self, label: Label, message: &[u8]) -> Signature {
         sign(&self.0, label, message)
     }
+
+    /// Signs what MLS asks it to, which has MLS's own labels before it.
+    pub(crate) fn sign_for_mls(&self, payload: &[u8]) -> Signature {
+        self.0.sign(payload).to_bytes()
+    }
 }
 
 impl fmt::Debug for InstallationKey {
@@ -289,6 +294,18 @@ pub fn verify(public: &[u8; 32], label: Label, message: &[u8], signature: &[u8])
     let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
     VerifyingKey::from_bytes(public)
         .is_ok_and(|key| key.verify_strict(&signed_bytes(label, message), &signature).is_ok())
+}
+
+/// [`verify`] for what comes by again and again.
+pub(crate) fn verify_again(
+    public: &[u8; 32],
+    label: Label,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    verified::holds(label.as_str(), public, message, signature, || {
+        verify(public, label, message, signature)
+    })
 }
 
 /// Whether these bytes are a public key under which [`verify`] can hold.

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use super::outbox::place_key;
-use super::records::{AccountRecord, MessageRecord, OutgoingKind, Secret32, Sending, key, write};
+use super::records::{
+    AccountRecord, KeptKey, MessageRecord, OutgoingKind, Secret32, Sending, key, write,
+};
 use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Card, Entry, InstallationKey, Phrase, RegistrationSecret};
@@ -60,7 +62,7 @@ impl Inner {
         let record = AccountRecord {
             account: root.account(),
             installation: installation_key.id(),
-            installation_key: Secret32(*installation_key.to_bytes()),
+            installation_key: KeptKey(installation_key),
             registration_secret: Secret32(*card.registration.as_bytes()),
             recovery_secret: Secret32(*card.recovery.as_bytes()),
             recovery_key: *phrase.recovery_key().as_bytes(),

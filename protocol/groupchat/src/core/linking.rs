@@ -2,7 +2,7 @@
 
 use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
-use super::records::{AccountRecord, LinkRecord, OutgoingKind, Secret32, key, write};
+use super::records::{AccountRecord, KeptKey, LinkRecord, OutgoingKind, Secret32, key, write};
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{
     AccountSecrets, InstallationKey, LinkAssembler, LinkRequest, LinkStep, Linked, PartOutcome,
@@ -224,7 +224,7 @@ impl Inner {
         self.account = Some(AccountRecord {
             account,
             installation,
-            installation_key: Secret32(*own_key.to_bytes()),
+            installation_key: KeptKey(own_key),
             registration_secret: Secret32(*secrets.registration.as_bytes()),
             recovery_secret: Secret32(*secrets.recovery.as_bytes()),
             recovery_key: *secrets.recovery_key.as_bytes(),

@@ -23,7 +23,7 @@
 //!
 //! Values are postcard, but for events. Numbers in keys are big-endian, so that scans ascend.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use waku_groupchat_waku::MessageHash;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -46,12 +46,29 @@ impl std::fmt::Debug for Secret32 {
     }
 }
 
+/// The installation's key at rest: its 32-byte seed.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptKey(pub(crate) InstallationKey);
+
+impl Serialize for KeptKey {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.to_bytes().serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeptKey {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let seed = Secret32::deserialize(d)?;
+        Ok(Self(InstallationKey::from_bytes(&seed.0)))
+    }
+}
+
 /// The own account, as this installation is part of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AccountRecord {
     pub(crate) account: AccountId,
     pub(crate) installation: InstallationId,
-    pub(crate) installation_key: Secret32,
+    pub(crate) installation_key: KeptKey,
     pub(crate) registration_secret: Secret32,
     pub(crate) recovery_secret: Secret32,
     /// HPKE public key that the phrase opens.
@@ -82,7 +99,7 @@ impl AccountRecord {
     }
 
     pub(crate) fn key(&self) -> InstallationKey {
-        InstallationKey::from_bytes(&self.installation_key.0)
+        self.installation_key.0.clone()
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a leaf is here: an installation, with what groups need of it.
 
-use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, Credential, CredentialType, CredentialWithKey,
     Extension, ExtensionType, Extensions, GroupContext, LeafNode, Lifetime, ProtocolVersion,
@@ -54,8 +53,7 @@ impl Member {
 /// project's own signatures.
 impl Signer for InstallationKey {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let key = SigningKey::from_bytes(&self.to_bytes());
-        Ok(key.sign(payload).to_bytes().to_vec())
+        Ok(self.sign_for_mls(payload).to_vec())
     }
 
     fn signature_scheme(&self) -> SignatureScheme {
