@@ -49,7 +49,7 @@ interop: setup ## Run only the tests against go-waku
 		cargo test --locked --workspace $(INTEROP) --test interop_go_waku
 
 .PHONY: bench
-bench: setup ## Measure what the parts cost beside their peers, into docs/benchmarks.md (BENCH="relay archive")
+bench: setup ## Measure what the parts cost beside their peers, into docs/benchmarks.md (BENCH="relay archive invite core")
 	cargo build --locked --release -p waku-groupchat-node --bin waku-groupchat
 	cargo build --locked --release -p waku-groupchat-simulations --features bench --bin bench
 	scripts/bench.sh "$(CARGO_TARGET_DIR)/release" $(BENCH)

@@ -50,6 +50,9 @@ mod time;
 mod verified;
 
 pub use crate::core::{Core, Fault};
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use crate::verified::forget as forget_verified;
 pub use ids::{AccountId, CoreHash, EntryHash, GroupId, InstallationId, MessageId, ParseIdError};
 pub use store::{Batch, Change, MemoryStore, Pair, Store, StoreError};
 pub use time::Timestamp;

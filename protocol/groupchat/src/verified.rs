@@ -46,6 +46,12 @@ pub(crate) fn holds(
     holds
 }
 
+/// Forgets all of it, so that cores in one process do not spare each other work.
+#[cfg(feature = "bench")]
+pub fn forget() {
+    *held() = None;
+}
+
 fn held() -> MutexGuard<'static, Option<Held>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,12 +7,15 @@
 //!
 //! - [`relay`]: two nodes, messages offered over REST, delivered and archived by both; a pair of
 //!   go-waku nodes beside them.
+//! - [`core`]: sending, receiving, joining and committing in groups of 2 to 2,000; plain OpenMLS
+//!   beside it.
 //! - [`archive`]: inserting into an archive and reading pages of it; SQLite with nwaku's schema
 //!   beside it.
 //! - [`invite`]: up to a thousand accounts invited at once, their joining and talking; OpenMLS alone
 //!   beside it.
 
 pub mod archive;
+pub mod core;
 pub mod document;
 pub mod invite;
 pub mod machine;

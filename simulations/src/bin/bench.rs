@@ -10,7 +10,7 @@ use waku_groupchat_simulations::bench::archive::sample::Sizes;
 use waku_groupchat_simulations::bench::archive::{Backend, Case};
 use waku_groupchat_simulations::bench::relay::load::Load;
 use waku_groupchat_simulations::bench::relay::node::{Kind, Program};
-use waku_groupchat_simulations::bench::{Results, archive, document, invite, relay};
+use waku_groupchat_simulations::bench::{Results, archive, core, document, invite, relay};
 
 /// Measure what the parts of waku-groupchat cost on this machine, beside a peer in the same run.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Archive(ArchiveArgs),
     /// An invitation of many accounts at once; beside OpenMLS alone
     Invite(InviteArgs),
+    /// The chat core in groups of several sizes; beside plain OpenMLS
+    Core(CoreArgs),
     /// Put the results of the folder into a document, between its markers
     Compose {
         /// The document
@@ -154,6 +156,38 @@ impl InviteArgs {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct CoreArgs {
+    /// Folder for the databases; what a run puts there it removes
+    #[arg(long, value_name = "FOLDER", default_value = "bench-run")]
+    folder: PathBuf,
+    /// Sizes of the groups, in leaves
+    #[arg(long, value_delimiter = ',', default_values_t = [2, 10, 100, 1_000, 2_000])]
+    leaves: Vec<usize>,
+    /// Messages of each kind
+    #[arg(long, default_value_t = 300)]
+    messages: usize,
+    /// Commits of each kind
+    #[arg(long, default_value_t = 10)]
+    commits: usize,
+    /// Messages that are caught up with
+    #[arg(long, default_value_t = 1_000)]
+    missed: usize,
+}
+
+impl CoreArgs {
+    fn options(&self) -> anyhow::Result<core::Options> {
+        std::fs::create_dir_all(&self.folder)?;
+        Ok(core::Options {
+            leaves: self.leaves.iter().map(|leaves| (*leaves).max(2)).collect(),
+            messages: self.messages.max(1),
+            commits: self.commits.max(1),
+            missed: self.missed.max(1),
+            folder: self.folder.canonicalize()?,
+        })
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -167,6 +201,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Relay(relay) => done(args, &relay::run(&relay.options()?)?),
+        Command::Core(core) => done(args, &core::run(&core.options()?)?),
         Command::Archive(archive) => done(args, &archive::run(&archive.options()?)?),
         Command::Invite(invite) => done(args, &invite::run(&invite.options())?),
         Command::Compose { document } => {
