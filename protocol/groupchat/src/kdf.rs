@@ -108,6 +108,8 @@ labels! {
     LINK_TRANSCRIPT = "link transcript";
     /// Signature: a link step's body.
     LINK_STEP = "link step";
+    /// Key: mark of an own message in a group, from the installation key; hash of the MLS message.
+    OWN_MARK = "own mark";
     /// Hash: name of a group, over its creator and a nonce.
     GROUP_ID = "group id";
     /// Hash: an attached log entry, in a group's log digest.

@@ -33,6 +33,8 @@ pub const INVITED_ACCOUNTS: usize = 1000;
 pub const TIME_AHEAD: Duration = Duration::from_secs(60);
 /// How far ahead of the own clock others' times are followed when the next own one is chosen.
 pub const CLOCK_FOLLOW: Duration = Duration::from_secs(10);
+/// The own clock is corrected by what peers show by this at most; beyond it, publishes are held.
+pub const CLOCK_CORRECTION: Duration = Duration::from_secs(10);
 /// A Waku timestamp is the node's time plus or minus up to this, rounded to [`TIMESTAMP_STEP`].
 pub const TIMESTAMP_JITTER: Duration = Duration::from_secs(5);
 /// Waku timestamps are multiples of this.

@@ -91,6 +91,8 @@ pub struct Network {
     doomed: BTreeSet<NodeId>,
     due: BTreeMap<(Timestamp, u64), Happening>,
     sequence: u64,
+    /// How far clocks are ahead, in nanoseconds.
+    skews: BTreeMap<NodeId, i64>,
     published: Vec<Seen>,
     trace: Vec<TraceLine>,
 }
@@ -115,6 +117,7 @@ impl Network {
             doomed: BTreeSet::new(),
             due: BTreeMap::new(),
             sequence: 0,
+            skews: BTreeMap::new(),
             published: Vec::new(),
             trace: Vec::new(),
         }
@@ -176,6 +179,33 @@ impl Network {
         (0..self.nodes.len()).map(NodeId)
     }
 
+    /// Sets a node's clock this many seconds ahead of the network's, or behind; the node notices
+    /// that it is set.
+    pub fn set_skew(&mut self, id: NodeId, seconds: i64) {
+        self.note(id, format!("has its clock set {seconds} s ahead"));
+        self.skews.insert(id, seconds * 1_000_000_000);
+        self.input(id, Input::ClockSet);
+    }
+
+    /// The time by a node's clock.
+    pub fn clock(&self, id: NodeId) -> Timestamp {
+        let ahead = self.skews.get(&id).copied().unwrap_or(0);
+        Timestamp::from_nanos(self.now.as_nanos().saturating_add_signed(ahead))
+    }
+
+    /// When a node's clock shows this.
+    fn when(&self, id: NodeId, shown: Timestamp) -> Timestamp {
+        let ahead = self.skews.get(&id).copied().unwrap_or(0);
+        Timestamp::from_nanos(shown.as_nanos().saturating_add_signed(-ahead))
+    }
+
+    /// Has a message come to everybody over the relay, from nobody in particular.
+    pub fn inject(&mut self, message: &WakuMessage) {
+        for id in self.node_ids() {
+            self.later(self.now, Happening::Deliver(id, message.clone()));
+        }
+    }
+
     /// Adds a node with an empty store and starts it.
     pub fn add_node(&mut self) -> NodeId {
         self.add_node_with(None)
@@ -220,7 +250,8 @@ impl Network {
     fn start(&mut self, id: NodeId, store: MemoryStore) {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        self.nodes[id.0].start(store, self.config.clone(), seed, self.now);
+        let now = self.clock(id);
+        self.nodes[id.0].start(store, self.config.clone(), seed, now);
         self.note(id, "starts");
         self.tell_connectivity();
     }
@@ -312,7 +343,9 @@ impl Network {
         let happens = self.due.first_key_value().map(|((at, _), _)| *at);
         let timer = self
             .node_ids()
-            .filter_map(|id| self.nodes[id.0].timeout().map(|at| (at.max(self.now), id)))
+            .filter_map(|id| {
+                self.nodes[id.0].timeout().map(|at| (self.when(id, at).max(self.now), id))
+            })
             .min();
         match (happens, timer) {
             (Some(at), timer) if at <= end && timer.is_none_or(|(t, _)| at <= t) => {
@@ -324,7 +357,8 @@ impl Network {
             }
             (_, Some((at, id))) if at <= end => {
                 self.now = at;
-                let survives = self.nodes[id.0].handle_timeout(self.now);
+                let now = self.clock(id);
+                let survives = self.nodes[id.0].handle_timeout(now);
                 self.go_on(id, survives);
                 true
             }
@@ -338,7 +372,7 @@ impl Network {
                 if self.nodes[id.0].is_up() {
                     self.note(id, format!("gets {} bytes", message.payload.len()));
                     self.nodes[id.0].archive(self.config.pubsub_topic, &message);
-                    self.input(id, Input::Message(message));
+                    self.input(id, Input::Heard(vec![message]));
                 }
             }
             Happening::Store(message) => {
@@ -361,7 +395,8 @@ impl Network {
 
     fn input(&mut self, id: NodeId, input: Input) {
         if self.nodes[id.0].is_up() {
-            let survives = self.nodes[id.0].handle(self.now, &input);
+            let now = self.clock(id);
+            let survives = self.nodes[id.0].handle(now, &input);
             self.go_on(id, survives);
         }
     }

@@ -178,6 +178,12 @@ pub enum CommandError {
         /// The most.
         max: usize,
     },
+    /// A copy of this installation's database is in use elsewhere; numbers and keys would clash.
+    #[error(
+        "this installation sends no more, because a copy of its database is in use elsewhere: link \
+         a new installation to the account with an empty data directory, and use neither copy"
+    )]
+    Copied,
     /// Too many messages wait to be taken by the network.
     #[error("{waiting} messages of this group wait for the network: try again later")]
     Busy {

@@ -102,6 +102,20 @@ pub enum Event {
         /// All about it.
         gap: GapView,
     },
+    /// Peers' messages show that the own clock is off by more than is corrected: publishes are held
+    /// until it is right. Told again when that changes by ten seconds or more.
+    ClockOff {
+        /// How many seconds it is ahead; negative: behind.
+        ahead: i64,
+    },
+    /// The own clock is right again, or nobody says that it is off: publishes go on.
+    ClockRight,
+    /// A copy of this installation's database is in use: messages came that were made with its
+    /// keys, and not here. Nothing is published any more.
+    Copied {
+        /// Where it was noticed.
+        group: GroupId,
+    },
     /// Something that reached one of our topics was refused. Told at most once a minute for each
     /// group and reason; [`crate::api::Output::Refused`] counts them all.
     Refused {

@@ -39,6 +39,11 @@ pub enum Input {
     /// Several of them, read in this order and written as one batch. Each is read or refused for
     /// itself: what one of them is takes nothing from the others.
     Messages(Vec<WakuMessage>),
+    /// As [`Input::Messages`], but just now and over the relay: their timestamps show how far the
+    /// own clock is off.
+    Heard(Vec<WakuMessage>),
+    /// The system's clock was set, so what peers' messages showed of it holds no more.
+    ClockSet,
     /// A person or a program wants something. Answered by one [`Output::Answer`].
     Command(CommandId, Command),
     /// What became of an [`Output::Publish`].
@@ -154,6 +159,26 @@ impl PublishKind {
             Self::Link => "link",
         }
     }
+}
+
+/// Why nothing is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hold {
+    /// A copy of this installation's database is in use: for good.
+    #[error(
+        "a copy of this installation's database is in use elsewhere, so it sends no more: link a new \
+         installation to the account with an empty data directory, and use neither copy"
+    )]
+    Copied,
+    /// The own clock is off by more than is corrected: until it is right.
+    #[error(
+        "the clock is {} s {}: publishes are held until it is right; set it, by NTP say",
+        .ahead.unsigned_abs(), if *.ahead < 0 { "behind" } else { "ahead" }
+    )]
+    Clock {
+        /// How many seconds it is ahead; negative: behind.
+        ahead: i64,
+    },
 }
 
 /// A question to archives. A time range of the whole shard, so it names no group.

@@ -94,6 +94,7 @@ impl Inner {
         let signing = own.key();
         length("text", &text, 1, TEXT_BYTES)?;
         self.joined(id)?;
+        self.is_the_only_one()?;
         let waiting = self.outgoing.messages_of(&id);
         if waiting >= OUTBOX_MESSAGES {
             return Err(Stop::Command(CommandError::Busy { waiting }));
@@ -101,10 +102,11 @@ impl Inner {
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let tip = group.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
         // after a step back of the clock, times far ahead of it are not followed
-        let followed = group.send.time <= tx.now + CLOCK_FOLLOW;
+        let now = self.peer_clock.by_peers(tx.now);
+        let followed = group.send.time <= now + CLOCK_FOLLOW;
         let time = match followed {
-            true => tx.now.max(group.send.time + Duration::from_nanos(1)),
-            false => tx.now,
+            true => now.max(group.send.time + Duration::from_nanos(1)),
+            false => now,
         };
         let core = MessageCore {
             group: id,

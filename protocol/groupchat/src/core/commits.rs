@@ -209,6 +209,7 @@ impl Inner {
     /// Only the creator commits for now, and one commit at a time.
     pub(super) fn may_commit(&self, id: GroupId) -> Result<(), Stop> {
         let own = self.own()?.installation;
+        self.is_the_only_one()?;
         let group = self.joined(id)?;
         if group.record.creator != own {
             return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
@@ -241,6 +242,7 @@ impl Inner {
             self.make_commit(id, &provider, &after, packages, attached, invitations)?;
         provider.keep()?;
         self.mark_seen(tx, id, &content);
+        self.note_frame(tx, id, tip.id, &content)?;
         let state = self.state_record(tx, id, next, &group)?;
         let kind = OutgoingKind::Commit { group: id, state: tip.id };
         let outgoing = self.enqueue(tx, kind, content, tx.now)?;
@@ -283,7 +285,8 @@ impl Inner {
         mls::group::merge_pending(&mut group, provider)?;
         let tree = mls::group::ratchet_tree(&group)?;
         let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
-        let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) };
+        let mark = super::copied::mark(&signing, &handshake.commit);
+        let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark };
         let content = frame.encode_to_vec();
         super::invite::fits(content.len())?;
         let invitations = match (invitations, made.welcome) {

@@ -133,7 +133,8 @@ impl Inner {
             let from = self.clock.caught_up;
             self.fetch(
                 tx,
-                Fetching::CatchUp { to: tx.now },
+                // what a clock that is ahead takes for the past may be to come
+                Fetching::CatchUp { to: tx.now.min(self.peer_clock.by_peers(tx.now)) },
                 FetchSource::StorePeers,
                 FetchWhat::Messages,
                 from,

@@ -65,18 +65,29 @@ struct Carrier {
     hash: MessageHash,
     /// The message's timestamp.
     at: Timestamp,
+    /// Over the relay, just now.
+    heard: bool,
 }
 
 impl Inner {
-    pub(super) fn message(&mut self, tx: &mut Tx<'_>, message: &WakuMessage) -> Result<(), Fault> {
+    /// `heard`: it came over the relay just now.
+    pub(super) fn message(
+        &mut self,
+        tx: &mut Tx<'_>,
+        message: &WakuMessage,
+        heard: bool,
+    ) -> Result<(), Fault> {
         let Some(timestamp) = message.timestamp else { return Ok(()) };
         let at = Timestamp::from_waku(timestamp);
+        if heard && timestamp != 0 {
+            self.peer_clock.heard_shard(tx.now, at);
+        }
         let Some((target, period)) = self.target(&message.content_topic, at, tx.now) else {
             return Ok(());
         };
         match target {
             Target::Group { group, state } => {
-                self.group_message(tx, group, state, period, message, at)
+                self.group_message(tx, (group, state), period, message, (at, heard))
             }
             Target::Inbox { period } => self.envelope(tx, period, message),
             Target::Record { group, account, period } => {
@@ -109,11 +120,10 @@ impl Inner {
     fn group_message(
         &mut self,
         tx: &mut Tx<'_>,
-        id: GroupId,
-        state: StateId,
+        (id, state): (GroupId, StateId),
         period: u64,
         message: &WakuMessage,
-        at: Timestamp,
+        (at, heard): (Timestamp, bool),
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
         let pending = group.record.pending.as_ref().map(|p| &p.next);
@@ -121,7 +131,7 @@ impl Inner {
             return Ok(());
         };
         let hash = message.hash(&self.config.pubsub_topic);
-        let carrier = Carrier { group: id, state, epoch: found.epoch, hash, at };
+        let carrier = Carrier { group: id, state, epoch: found.epoch, hash, at, heard };
         let key = group_key(&found.wire.0, period);
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Seal);
@@ -173,7 +183,7 @@ impl Inner {
         content: &[u8],
         body: Option<pb::frame::Body>,
     ) -> Result<(), Fault> {
-        let Carrier { group: id, state, epoch, hash, at } = carrier;
+        let Carrier { group: id, state, .. } = carrier;
         // A handshake is known by all of it: a member may send its commit with other log entries.
         let known_by = match &body {
             Some(pb::frame::Body::Application(bytes)) => bytes,
@@ -185,6 +195,9 @@ impl Inner {
         if self.seen(tx, id, known_by)? {
             return Ok(());
         }
+        if self.is_of_a_copy(tx, id, content)? {
+            return self.copy_noticed(tx, id);
+        }
         match &body {
             Some(pb::frame::Body::Handshake(handshake)) => {
                 let current = self.groups.get(&id).and_then(Group::tip);
@@ -195,7 +208,7 @@ impl Inner {
                 self.mark_seen(tx, id, content);
                 self.commit_received(tx, id, state, handshake)
             }
-            _ => self.application(tx, id, state, known_by, (epoch, hash, at)),
+            _ => self.application(tx, id, state, known_by, carrier),
         }
     }
 
@@ -205,7 +218,7 @@ impl Inner {
         id: GroupId,
         state: StateId,
         bytes: &[u8],
-        (epoch, hash, at): (u64, MessageHash, Timestamp),
+        Carrier { epoch, hash, at, heard, .. }: Carrier,
     ) -> Result<(), Fault> {
         let inbound = self.decrypt(tx, id, state, bytes)?;
         let Some((plain, sender)) = inbound else {
@@ -227,6 +240,9 @@ impl Inner {
         }
         match checked {
             Ok(core) => {
+                if heard {
+                    self.peer_clock.heard_account(account, tx.now, at, core.time);
+                }
                 self.read_core(tx, &origin, &core, signed)?;
                 self.frontier(tx, &origin, core.time, &frontier)
             }

@@ -395,7 +395,9 @@ impl Inner {
 /// The frame around an encoded shared part; none if it does not decode.
 pub(super) fn shared_frame(shared: &[u8]) -> Option<Vec<u8>> {
     let shared = pb::InvitationShared::decode(shared).ok()?;
-    Some(pb::Frame { body: Some(pb::frame::Body::Shared(shared)) }.encode_to_vec())
+    Some(
+        pb::Frame { body: Some(pb::frame::Body::Shared(shared)), mark: Vec::new() }.encode_to_vec(),
+    )
 }
 
 const FIRST: AccountId = AccountId::from_bytes([0; 32]);

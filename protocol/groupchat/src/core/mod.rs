@@ -16,14 +16,18 @@
 //! | [`commits`] | commits, own ones and others' |
 //! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
 //! | [`loaded`] | MLS groups in memory |
+//! | [`clock`] | how far the own clock is off |
+//! | [`copied`] | a copy of this database that is in use |
 //! | [`gaps`] | missing messages |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`] | what can be read |
 
+mod clock;
 mod commands;
 mod commits;
+mod copied;
 mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -54,6 +58,8 @@ use std::time::Duration;
 
 use openmls_rust_crypto::RustCrypto;
 
+use self::clock::PeerClock;
+use self::copied::CopiedRecord;
 use self::fetch::Fetching;
 use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
@@ -63,7 +69,7 @@ use self::state::Group;
 use self::topics::Topics;
 use crate::account::{LinkAssembler, RecordAssembler};
 use crate::api::{
-    CommandError, CommandId, Config, Event, EventRecord, FetchId, Input, Output, PublishId,
+    CommandError, CommandId, Config, Event, EventRecord, FetchId, Hold, Input, Output, PublishId,
     RefusedReason,
 };
 use crate::limits::{BACKOFF_DOUBLINGS, KEPT_EVENTS, PERIOD, TIMESTAMP_JITTER, TIMESTAMP_STEP};
@@ -137,7 +143,12 @@ struct Inner {
     intents: BTreeMap<(GroupId, AccountId), IntentRecord>,
     awaited: BTreeMap<AwaitedName, AwaitedRecord>,
     event_cursor: u64,
+    /// A copy of this database was noticed.
+    copied: Option<CopiedRecord>,
     // not kept:
+    peer_clock: PeerClock,
+    /// The error of the clock that was told of, in seconds.
+    clock_told: Option<i64>,
     topics: Topics,
     link_parts: Option<LinkAssembler>,
     loaded: LoadedGroups,
@@ -313,9 +324,16 @@ impl<S: Store> Core<S> {
 impl Inner {
     fn input(&mut self, tx: &mut Tx<'_>, input: Input) -> Result<(), Fault> {
         match input {
-            Input::Message(message) => self.message(tx, &message),
+            Input::Message(message) => self.message(tx, &message, false),
             Input::Messages(messages) => {
-                messages.iter().try_for_each(|message| self.message(tx, message))
+                messages.iter().try_for_each(|message| self.message(tx, message, false))
+            }
+            Input::Heard(messages) => {
+                messages.iter().try_for_each(|message| self.message(tx, message, true))
+            }
+            Input::ClockSet => {
+                self.peer_clock.forget();
+                Ok(())
             }
             Input::Published(id, result) => self.published(tx, id, result),
             Input::Fetched(id, result) => self.fetched(tx, id, result),
@@ -329,6 +347,8 @@ impl Inner {
     /// Does everything that is due at `tx.now`.
     fn run_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         self.mind_the_clock(tx)?;
+        self.peer_clock.due(tx.now);
+        self.tell_of_the_clock(tx)?;
         self.resume(tx)?;
         self.upkeep_due(tx)?;
         self.registration_due(tx)?;
@@ -348,6 +368,7 @@ impl Inner {
             self.link.as_ref().map(|l| l.expires),
             self.next_outgoing(),
             self.next_upkeep(),
+            self.peer_clock.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -372,8 +393,39 @@ impl Inner {
         Ok(())
     }
 
-    /// A Waku timestamp for now: jittered, then rounded.
+    /// Why nothing is published, if that is so.
+    fn hold(&self) -> Option<Hold> {
+        if self.copied.is_some() {
+            return Some(Hold::Copied);
+        }
+        self.peer_clock.is_off().then_some(Hold::Clock { ahead: self.clock_ahead()? })
+    }
+
+    /// How many seconds the own clock is ahead of peers'.
+    fn clock_ahead(&self) -> Option<i64> {
+        self.peer_clock.offset().map(|offset| {
+            let half = 500_000_000 * -offset.signum();
+            (-offset).saturating_add(half) / 1_000_000_000
+        })
+    }
+
+    /// Tells when the clock begins or ends to hold publishes.
+    fn tell_of_the_clock(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let ahead = self.clock_ahead().filter(|_| self.peer_clock.is_off());
+        let told = match (self.clock_told, ahead) {
+            (Some(before), Some(ahead)) => before.abs_diff(ahead) < 10,
+            (before, now) => before == now,
+        };
+        if told {
+            return Ok(());
+        }
+        self.clock_told = ahead;
+        self.emit(tx, ahead.map_or(Event::ClockRight, |ahead| Event::ClockOff { ahead }))
+    }
+
+    /// A Waku timestamp for now, as far as it is corrected: jittered, then rounded.
     fn waku_time(&self, now: Timestamp) -> Timestamp {
+        let now = self.peer_clock.corrected(now);
         let jitter = self.rng.duration_below(TIMESTAMP_JITTER * 2);
         let shifted = (now + jitter) - TIMESTAMP_JITTER;
         let step = u64::try_from(TIMESTAMP_STEP.as_nanos()).unwrap_or(u64::MAX);

@@ -25,7 +25,7 @@ use crate::api::{
     Event, FetchResult, FetchSource, FetchWhat, Publish, PublishId, PublishKind, PublishResult,
 };
 use crate::kdf::{derive_key, derive_topic, label};
-use crate::limits::{SENT_KEPT, TIMESTAMP_JITTER};
+use crate::limits::{SENT_KEPT, TIME_AHEAD, TIMESTAMP_JITTER};
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
 use crate::seal::{SizeClass, seal_message};
@@ -69,7 +69,8 @@ impl Inner {
         }
         let (first, count) = (self.next_sequence(), split.segments.len() as u64);
         for segment in split.segments {
-            let content = pb::Frame { body: Some(pb::frame::Body::Segment(segment)) };
+            let content =
+                pb::Frame { body: Some(pb::frame::Body::Segment(segment)), mark: Vec::new() };
             let part = Some(PartRecord { first, count, taken: false });
             self.enqueue_entry(tx, kind.clone(), content.encode_to_vec(), due, part)?;
         }
@@ -107,7 +108,8 @@ impl Inner {
     }
 
     pub(super) fn next_outgoing(&self) -> Option<Timestamp> {
-        let waiting = self.outgoing.next_waiting().filter(|_| self.in_flight.len() < IN_FLIGHT);
+        let goes_out = self.hold().is_none() && self.in_flight.len() < IN_FLIGHT;
+        let waiting = self.outgoing.next_waiting().filter(|_| goes_out);
         let published = self.outgoing.next_published().filter(|_| !self.confirming());
         waiting.into_iter().chain(published).min()
     }
@@ -118,7 +120,10 @@ impl Inner {
 
     /// Hands out what is due, in order, and asks for what should be in a Store by now.
     pub(super) fn outgoing_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let room = IN_FLIGHT.saturating_sub(self.in_flight.len());
+        let room = match self.hold() {
+            None => IN_FLIGHT.saturating_sub(self.in_flight.len()),
+            Some(_) => 0,
+        };
         for sequence in self.outgoing.due_waiting(tx.now, room) {
             self.hand_out(tx, sequence)?;
         }
@@ -130,8 +135,14 @@ impl Inner {
 
     fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
         let timestamp = self.waku_time(tx.now);
-        let id = PublishId(self.next_id());
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
+        if let Some(due) = self.too_early(tx, &record, timestamp)? {
+            record.due = due;
+            write(tx.overlay, out_key(sequence), &record)?;
+            self.outgoing.insert(sequence, record);
+            return Ok(());
+        }
+        let id = PublishId(self.next_id());
         self.seal_under_tip(tx, &mut record)?;
         let Some(message) = self.sealed(&record, timestamp)? else {
             // the group is gone, or a commit's state: nobody could read it
@@ -155,6 +166,22 @@ impl Inner {
         self.in_flight.insert(id, (tx.now, sequence));
         tx.outputs.push(crate::api::Output::Publish(Publish { id, kind, hash, message }));
         Ok(())
+    }
+
+    /// When a message may go out that was written while the clock was far ahead: its time must not
+    /// lie further before its envelope than others take.
+    fn too_early(
+        &self,
+        tx: &Tx<'_>,
+        record: &OutgoingRecord,
+        timestamp: Timestamp,
+    ) -> Result<Option<Timestamp>, Fault> {
+        let OutgoingKind::Message { id, .. } = record.kind else { return Ok(None) };
+        let time = tx.overlay.get(&place_key(id.group, &id.installation, id.number))?;
+        let Some(time) = time.and_then(|time| time.try_into().ok()) else { return Ok(None) };
+        let time = Timestamp::from_nanos(u64::from_be_bytes(time));
+        let early = time.since(timestamp + TIME_AHEAD);
+        Ok((!early.is_zero()).then(|| tx.now + early + TIMESTAMP_JITTER * 2))
     }
 
     /// A message whose state is not the tip any more goes out as a message of the tip, if nobody
@@ -200,7 +227,10 @@ impl Inner {
             loaded.unwritten = 0;
         }
         self.mark_seen(tx, group, &sealed);
-        Ok(pb::Frame { body: Some(pb::frame::Body::Application(sealed)) }.encode_to_vec())
+        self.note_made(tx, group, state, &sealed)?;
+        let mark = super::copied::mark(&signing, &sealed);
+        let body = Some(pb::frame::Body::Application(sealed));
+        Ok(pb::Frame { body, mark }.encode_to_vec())
     }
 
     fn sealed(

@@ -7,11 +7,11 @@ use super::records::{self, MessageRecord, key};
 use super::state::Group;
 use super::{Core, Fault, Inner};
 use crate::account::Log;
-use crate::api::EventRecord;
 use crate::api::views::{
     AccountView, GapView, GroupState, GroupView, InstallationView, InvitationView, MemberView,
     MessageCursor, MessageView,
 };
+use crate::api::{EventRecord, Hold};
 use crate::group::message::SignedCore;
 use crate::store::{Store, StoreError};
 use crate::{AccountId, GroupId, InstallationId, MessageId};
@@ -42,6 +42,17 @@ impl<S: Store> Core<S> {
                 this: installation == account.installation,
             })
             .collect())
+    }
+
+    /// Why nothing is published, if that is so.
+    pub fn hold(&self) -> Option<Hold> {
+        self.inner.hold()
+    }
+
+    /// How many seconds the own clock is ahead of what peers' messages show; negative: behind.
+    /// `None` as long as too few were heard to tell.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.inner.clock_ahead()
     }
 
     /// All groups, those one is invited to among them.

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `schema` | the version of all this: [`super::schema`] |
+//! | `copied` | [`super::copied::CopiedRecord`] |
 //! | `account` | [`AccountRecord`] |
 //! | `link` | [`LinkRecord`] |
 //! | `clock` | [`ClockRecord`] |
@@ -13,6 +14,7 @@
 //! | `message/` group time installation number | [`MessageRecord`] |
 //! | `place/` group installation number | the time in the message's key |
 //! | `seen/` group, 16 bytes of the hash of MLS bytes | when they came |
+//! | `made/` group, 16 bytes of the hash of own MLS bytes | the [`StateId`] they were made in |
 //! | `out/` sequence | [`OutgoingRecord`] |
 //! | `intent/` group account | [`IntentRecord`] |
 //! | `awaited/` topic, 16 bytes of the hash of the own secrets | [`AwaitedRecord`] |

@@ -6,6 +6,7 @@ use openmls::group::MlsGroup;
 use openmls_rust_crypto::RustCrypto;
 use waku_groupchat_waku::ContentTopic;
 
+use super::clock::PeerClock;
 use super::gaps::AWAITED;
 use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
@@ -180,6 +181,9 @@ impl Inner {
             intents,
             awaited,
             event_cursor,
+            copied: read(&overlay, super::copied::KEY)?,
+            peer_clock: PeerClock::default(),
+            clock_told: None,
             topics: Topics::default(),
             link_parts: None,
             loaded: LoadedGroups::default(),
@@ -212,6 +216,9 @@ impl Inner {
         self.last_now = old.last_now;
         self.prune_at = old.prune_at;
         self.refused = old.refused;
+        self.peer_clock = old.peer_clock;
+        // what was to be told may be lost with the batch
+        self.clock_told = old.clock_told.filter(|_| !self.peer_clock.is_off());
         self.relay_peers = old.relay_peers;
         self.store_peers = old.store_peers;
         self.catch_up_at = old.catch_up_at;

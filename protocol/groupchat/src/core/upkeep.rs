@@ -111,6 +111,7 @@ impl Inner {
                 }
             }
         }
+        self.prune_made(tx)?;
         for (id, group) in &mut self.groups {
             group.gaps.retain(|(installation, number), gap| {
                 // an unavailable one is still missing: forgotten, it would be noticed again

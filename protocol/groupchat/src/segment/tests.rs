@@ -56,7 +56,8 @@ fn every_segment_fits_a_message() {
         assert_eq!((shape.data, shape.repair), (data, repair), "{length} bytes");
         assert_eq!(split.segments.len(), data + repair);
         for segment in split.segments {
-            let frame = pb::Frame { body: Some(pb::frame::Body::Segment(segment)) };
+            let frame =
+                pb::Frame { body: Some(pb::frame::Body::Segment(segment)), mark: Vec::new() };
             let bytes = frame.encoded_len();
             assert!(bytes <= CLASS.capacity(), "{bytes} bytes of {length}");
         }

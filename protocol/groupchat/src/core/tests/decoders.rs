@@ -54,8 +54,10 @@ fn good() -> Vec<Vec<u8>> {
     assert_eq!(parse_slot(&padded), Some(slot));
     let profile = pb::Profile { name: "Hut".to_owned(), description: "Who".to_owned() };
     vec![
-        pb::Frame { body: Some(pb::frame::Body::Application(vec![1; 400])) }.encode_to_vec(),
-        pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) }.encode_to_vec(),
+        pb::Frame { body: Some(pb::frame::Body::Application(vec![1; 400])), mark: vec![2; 16] }
+            .encode_to_vec(),
+        pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark: Vec::new() }
+            .encode_to_vec(),
         application().encode_to_vec(),
         application().core,
         shared.encode_to_vec(),

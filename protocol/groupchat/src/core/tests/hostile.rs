@@ -26,13 +26,14 @@ use crate::{CoreHash, GroupId, Timestamp};
 
 /// Content of a payload around an MLS application message.
 pub(super) fn application(mls: Vec<u8>) -> Vec<u8> {
-    pb::Frame { body: Some(pb::frame::Body::Application(mls)) }.encode_to_vec()
+    pb::Frame { body: Some(pb::frame::Body::Application(mls)), mark: Vec::new() }.encode_to_vec()
 }
 
 /// Content of a payload around a commit.
 pub(super) fn handshake(commit: Vec<u8>, log_entries: Vec<Vec<u8>>) -> Vec<u8> {
     let handshake = pb::Handshake { commit, log_entries };
-    pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)) }.encode_to_vec()
+    pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark: Vec::new() }
+        .encode_to_vec()
 }
 
 impl World {

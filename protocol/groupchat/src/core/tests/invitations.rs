@@ -15,7 +15,7 @@ use crate::store::Overlay;
 
 /// Content of a payload around a shared part.
 fn shared_frame(shared: pb::InvitationShared) -> Vec<u8> {
-    pb::Frame { body: Some(pb::frame::Body::Shared(shared)) }.encode_to_vec()
+    pb::Frame { body: Some(pb::frame::Body::Shared(shared)), mark: Vec::new() }.encode_to_vec()
 }
 
 fn registration(world: &World, who: usize) -> RegistrationSecret {

@@ -7,6 +7,7 @@
 mod batches;
 mod claims;
 mod commits;
+mod copied;
 mod crowd;
 mod decoders;
 mod hostile;

@@ -166,7 +166,8 @@ fn false_segments_spoil_nothing() {
     let content = world.unseal(BOB, &commit[0]);
     let Some(pb::frame::Body::Segment(segment)) = frame_body(&content) else { panic!("a segment") };
     let frame = |segment: pb::Segment| {
-        pb::Frame { body: Some(pb::frame::Body::Segment(segment)) }.encode_to_vec()
+        pb::Frame { body: Some(pb::frame::Body::Segment(segment)), mark: Vec::new() }
+            .encode_to_vec()
     };
     let falsified = |change: &dyn Fn(&mut pb::Segment)| {
         let mut changed = segment.clone();

@@ -179,7 +179,7 @@ fn invitation() -> Value {
         log_entries: vec![b"entry".to_vec()],
         baselines: vec![pb::Baseline { installation: key().id().as_bytes().to_vec(), number: 9 }],
     };
-    let shared = pb::Frame { body: Some(pb::frame::Body::Shared(shared)) };
+    let shared = pb::Frame { body: Some(pb::frame::Body::Shared(shared)), mark: Vec::new() };
     let (length, slot) = ((slot.encoded_len() as u16).to_be_bytes(), slot.encode_to_vec());
     json!({
         "content_key": hex(content_key),
