@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
-use crate::label::label;
+use crate::label::{Label, label};
 use crate::register::{
     CounterBy, GaugeBy, RegisterError, counter, counter_by, gauge, gauge_by, gauge_value,
 };
@@ -89,6 +89,16 @@ label! {
     }
 }
 
+label! {
+    /// Why nothing is published.
+    pub enum HoldReason, "reason" {
+        /// The clock is off.
+        Clock = "clock",
+        /// A copy of the chat's database is in use.
+        Copied = "copied",
+    }
+}
+
 /// Recorder of the group chat.
 #[derive(Clone, Debug)]
 pub struct ChatMetrics {
@@ -101,13 +111,16 @@ pub struct ChatMetrics {
     epochs: IntCounter,
     overflow: IntCounter,
     faults: IntCounter,
+    held: GaugeBy<HoldReason>,
+    clock: IntGauge,
 }
 
 impl ChatMetrics {
     /// Registers `waku_groupchat_publishes_total`, `waku_groupchat_gaps`,
     /// `waku_groupchat_messages_total`, `waku_groupchat_deliveries_total`,
     /// `waku_groupchat_refused_total`, `waku_groupchat_groups`, `waku_groupchat_epochs_total`,
-    /// `waku_groupchat_queue_overflow_total` and `waku_groupchat_database_faults_total`.
+    /// `waku_groupchat_queue_overflow_total`, `waku_groupchat_database_faults_total`,
+    /// `waku_groupchat_publishes_held` and `waku_groupchat_clock_ahead_seconds`.
     ///
     /// # Errors
     ///
@@ -151,6 +164,16 @@ impl ChatMetrics {
                 "waku_groupchat_database_faults_total",
                 "Times that the chat's database could not be read or written",
             )?,
+            held: gauge_by(
+                registry,
+                "waku_groupchat_publishes_held",
+                "Whether nothing of the chat is published, by the reason",
+            )?,
+            clock: gauge(
+                registry,
+                "waku_groupchat_clock_ahead_seconds",
+                "How far the clock is ahead of what peers' messages show",
+            )?,
         })
     }
 
@@ -192,6 +215,18 @@ impl ChatMetrics {
     /// Counts a fault of the database.
     pub fn database_fault(&self) {
         self.faults.inc();
+    }
+
+    /// Sets why nothing is published, if that is so.
+    pub fn held(&self, reason: Option<HoldReason>) {
+        for one in HoldReason::ALL {
+            self.held.set(*one, usize::from(reason == Some(*one)));
+        }
+    }
+
+    /// Sets by how many seconds the clock is ahead of peers'; negative: behind.
+    pub fn clock_ahead(&self, seconds: i64) {
+        self.clock.set(seconds);
     }
 
     /// Counts what a full queue turned away. A turned-away message is read from the archive later.

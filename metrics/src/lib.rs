@@ -38,7 +38,7 @@ mod relay;
 mod store;
 
 pub use chat::{
-    ChatMetrics, DeliveryState, GapState, MessageDirection, PublishKind, RefusedReason,
+    ChatMetrics, DeliveryState, GapState, HoldReason, MessageDirection, PublishKind, RefusedReason,
 };
 pub use http::{HttpMetrics, Resource, StatusClass};
 pub use label::{Label, Shard};

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -68,11 +69,30 @@ pub struct Context {
     pub connectivity: watch::Receiver<Connectivity>,
     /// Where to register metrics.
     pub registry: Registry,
+    /// Where to say how far peers' clocks are ahead, if the extension can tell.
+    pub clock: PeersAhead,
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// How far peers' clocks are ahead of the node's. An extension that hears signed times says so; the
+/// archive then takes messages that fit their clocks or its own. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct PeersAhead(Arc<AtomicI64>);
+
+impl PeersAhead {
+    /// Says by how many seconds they are ahead; negative: behind.
+    pub fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::Relaxed);
+    }
+
+    /// In seconds; 0 as long as nobody said anything.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -8,10 +8,12 @@
 //! - [`rest`]: nwaku's REST endpoints; each extension adds its own.
 //! - [`publisher`]: the one way out, for REST and extensions.
 //! - [`cli`]: the commands that speak to a running node.
+//! - [`clock`], [`crash`]: the clock and points of death that tests set.
 
 pub mod bindings;
 pub mod chat;
 pub mod cli;
+pub mod clock;
 pub mod crash;
 pub mod engine;
 pub mod extension;

@@ -14,17 +14,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use waku_groupchat_core::api::{
     Answer, CommandError, CommandId, Event, EventRecord, FetchId, FetchRequest, FetchResult,
-    FetchSource, FetchTry, Input, Output, Publish, PublishResult,
+    FetchSource, FetchTry, Hold, Input, Output, Publish, PublishResult,
 };
 use waku_groupchat_core::{Fault, Timestamp};
 use waku_groupchat_metrics::MessageDirection;
 use waku_groupchat_waku::WakuMessage;
 
 use super::gauges::{self, Gauges};
-use super::handle::{CallError, ChatCore, Health, Message, Status};
+use super::handle::{CallError, ChatCore, Health, Message, Status, chain};
 use super::{fetch, now};
+use crate::clock::Steps;
 use crate::crash::crash_point;
-use crate::extension::Connectivity;
+use crate::extension::{Connectivity, PeersAhead};
 
 /// How long after a fault of the database what can wait is tried again.
 const FAULT_RETRY: Duration = Duration::from_secs(1);
@@ -34,6 +35,12 @@ const WRITTEN_AT_ONCE: usize = 256;
 
 /// The longest sleep: the clock may be set meanwhile, and deadlines are points on it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Messages that waited longer than this are not taken to show their senders' clocks.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+
+/// The longest sleep while the clock holds publishes: they go on soon after it is set.
+const HELD_SLEEP: Duration = Duration::from_secs(1);
 
 /// Where the executors take their work from.
 #[derive(Debug)]
@@ -58,6 +65,9 @@ pub(super) struct Actor {
     /// Nothing that waits is tried before this.
     not_before: Timestamp,
     gauges: Gauges,
+    /// Where the node's archive is told of peers' clocks.
+    clock: PeersAhead,
+    steps: Steps,
 }
 
 impl Actor {
@@ -66,6 +76,7 @@ impl Actor {
         queue: mpsc::Receiver<Message>,
         executors: Executors,
         status: Arc<Status>,
+        clock: PeersAhead,
     ) -> Self {
         Self {
             core,
@@ -77,6 +88,8 @@ impl Actor {
             again: VecDeque::new(),
             not_before: Timestamp::ZERO,
             gauges: Gauges::due(now()),
+            clock,
+            steps: Steps::new(),
         }
     }
 
@@ -85,7 +98,10 @@ impl Actor {
         let _ended = Ended(Arc::clone(&self.status));
         self.settle();
         loop {
-            let sleep = self.deadline().since(now()).min(LONGEST_SLEEP);
+            self.mind_the_clock();
+            let held = matches!(self.core.hold(), Some(Hold::Clock { .. }));
+            let longest = if held { HELD_SLEEP } else { LONGEST_SLEEP };
+            let sleep = self.deadline().since(now()).min(longest);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -101,6 +117,18 @@ impl Actor {
         while let Some(message) = self.queue.recv().await {
             self.take(message);
         }
+    }
+
+    /// Tells the core that the system's clock was set, and the node how far it is off.
+    fn mind_the_clock(&mut self) {
+        if self.steps.stepped() {
+            let result = self.core.handle(now(), Input::ClockSet);
+            self.note(&result);
+            self.settle();
+        }
+        let ahead = self.core.clock_ahead();
+        self.clock.set(-ahead.unwrap_or(0));
+        self.status.holds(self.core.hold(), ahead);
     }
 
     /// When something is due although nothing arrives.
@@ -155,7 +183,7 @@ impl Actor {
                         self.answers.insert(id, answer);
                     }
                     Err(fault) => {
-                        let _ = answer.send(Err(CallError::Fault(fault.to_string())));
+                        let _ = answer.send(Err(CallError::Fault(chain(&fault))));
                     }
                 }
                 self.settle();
@@ -164,7 +192,7 @@ impl Actor {
                 let result = question(&self.core);
                 self.note(&result);
             }
-            Message::Arrived(messages) => return self.arrived(messages),
+            Message::Arrived { messages, heard } => return self.arrived(messages, heard),
             Message::Published(id, result) => self.result(Input::Published(id, result)),
             Message::Fetched(id, result) => self.result(Input::Fetched(id, result)),
             Message::Connectivity(Connectivity { relay_peers, store_peers }) => {
@@ -178,25 +206,36 @@ impl Actor {
 
     /// Hands over what arrived, and what of that waits in the queue right behind it: one durable
     /// write for all of it. Gives what it found there that is something else.
-    fn arrived(&mut self, mut messages: Vec<Arc<WakuMessage>>) -> Option<Message> {
+    fn arrived(
+        &mut self,
+        mut messages: Vec<Arc<WakuMessage>>,
+        heard: Option<Timestamp>,
+    ) -> Option<Message> {
         let mut next = None;
         while messages.len() < WRITTEN_AT_ONCE && next.is_none() {
             match self.queue.try_recv() {
-                Ok(Message::Arrived(more)) => messages.extend(more),
+                Ok(Message::Arrived { messages: more, heard: also })
+                    if also.is_some() == heard.is_some() =>
+                {
+                    messages.extend(more);
+                }
                 Ok(other) => next = Some(other),
                 Err(_) => break,
             }
         }
+        // one that waited long shows that, not its sender's clock
+        let heard = heard.is_some_and(|at| now().distance(at) < HEARD_WITHIN);
         let mut messages = messages.into_iter().map(Arc::unwrap_or_clone).peekable();
         while messages.peek().is_some() {
-            self.hand_over(messages.by_ref().take(WRITTEN_AT_ONCE).collect());
+            self.hand_over(messages.by_ref().take(WRITTEN_AT_ONCE).collect(), heard);
         }
         next
     }
 
-    fn hand_over(&mut self, messages: Vec<WakuMessage>) {
+    fn hand_over(&mut self, messages: Vec<WakuMessage>, heard: bool) {
         let timestamps: Vec<_> = messages.iter().map(|message| message.timestamp).collect();
-        let result = self.core.handle(now(), Input::Messages(messages));
+        let input = if heard { Input::Heard(messages) } else { Input::Messages(messages) };
+        let result = self.core.handle(now(), input);
         if result.is_err() {
             // The archive has them; they are read again.
             timestamps.into_iter().for_each(|at| self.status.overflow.mark(at));

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use waku_groupchat_core::api::{
-    Answer, Command, CommandError, EventRecord, FetchId, FetchResult, PublishId, PublishResult,
+    Answer, Command, CommandError, EventRecord, FetchId, FetchResult, Hold, PublishId,
+    PublishResult,
 };
-use waku_groupchat_core::{Batch, Core, Fault, Store, StoreError};
-use waku_groupchat_metrics::ChatMetrics;
+use waku_groupchat_core::{Batch, Core, Fault, Store, StoreError, Timestamp};
+use waku_groupchat_metrics::{self as metrics, ChatMetrics};
 use waku_groupchat_waku::WakuMessage;
 
 use super::overflow::Overflow;
+use crate::clock::now;
 use crate::extension::Connectivity;
 
 /// The core as it runs in a node.
@@ -74,7 +76,12 @@ pub(super) enum Message {
     /// Somebody wants to know something; it reads only.
     Query(Question),
     /// Messages of the shard that the own archive holds.
-    Arrived(Vec<Arc<WakuMessage>>),
+    Arrived {
+        /// The messages.
+        messages: Vec<Arc<WakuMessage>>,
+        /// When they came over the relay; `None` if they came from an archive.
+        heard: Option<Timestamp>,
+    },
     /// What became of a publish.
     Published(PublishId, PublishResult),
     /// What became of a fetch; its messages came before.
@@ -118,6 +125,8 @@ pub(super) struct Status {
     pub(super) metrics: ChatMetrics,
     /// Whether it can work.
     pub(super) health: watch::Sender<Health>,
+    /// Why nothing is published, if that is so.
+    pub(super) hold: watch::Sender<Option<Hold>>,
     /// The cursor of the newest event since the start; 0 before the first.
     pub(super) newest_event: watch::Sender<u64>,
     /// The newest events, for readers of streams. One that falls behind by more than it holds is
@@ -132,16 +141,37 @@ impl Status {
         Self {
             metrics,
             health: watch::Sender::new(Health::Ready),
+            hold: watch::Sender::new(None),
             newest_event: watch::Sender::new(0),
             events: broadcast::Sender::new(event_buffer.max(1)),
             overflow: Overflow::default(),
         }
     }
 
+    /// Takes over what the core says of the clock and of copies.
+    pub(super) fn holds(&self, hold: Option<Hold>, clock_ahead: Option<i64>) {
+        self.metrics.clock_ahead(clock_ahead.unwrap_or(0));
+        self.hold.send_if_modified(|known| {
+            let new = *known != hold;
+            if new {
+                match hold {
+                    Some(hold) => warn!(reason = %hold, "nothing is published"),
+                    None => info!("publishes go on"),
+                }
+                self.metrics.held(hold.map(|hold| match hold {
+                    Hold::Copied => metrics::HoldReason::Copied,
+                    Hold::Clock { .. } => metrics::HoldReason::Clock,
+                }));
+                *known = hold;
+            }
+            new
+        });
+    }
+
     /// The core met a fault.
     pub(super) fn fails(&self, fault: &Fault) {
         self.metrics.database_fault();
-        let reason = fault.to_string();
+        let reason = chain(fault);
         self.health.send_if_modified(|health| {
             let health_now = Health::Fault(reason.clone());
             let new = *health != health_now;
@@ -217,10 +247,11 @@ impl CoreHandle {
         let mut messages = messages.into_iter().peekable();
         while messages.peek().is_some() {
             let batch: Vec<_> = messages.by_ref().take(BATCH).collect();
-            match self.queue.try_send(Message::Arrived(batch)) {
+            let heard = Some(now());
+            match self.queue.try_send(Message::Arrived { messages: batch, heard }) {
                 Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full(Message::Arrived(batch))) => {
-                    for message in &batch {
+                Err(TrySendError::Full(Message::Arrived { messages, .. })) => {
+                    for message in &messages {
                         self.status.metrics.queue_overflow();
                         self.status.overflow.mark(message.timestamp);
                     }
@@ -236,7 +267,7 @@ impl CoreHandle {
         let mut messages = messages.into_iter().map(Arc::new).peekable();
         while messages.peek().is_some() {
             let batch: Vec<_> = messages.by_ref().take(BATCH).collect();
-            if !self.tell(Message::Arrived(batch)).await {
+            if !self.tell(Message::Arrived { messages: batch, heard: None }).await {
                 return false;
             }
         }
@@ -271,11 +302,22 @@ fn question<T: Send + 'static>(
             Ok(())
         }
         Err(fault) => {
-            let _ = answer.send(Err(CallError::Fault(fault.to_string())));
+            let _ = answer.send(Err(CallError::Fault(chain(&fault))));
             Err(fault)
         }
     });
     (question, answered)
+}
+
+/// An error with what caused it, to where it began.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Most messages of one queue entry: at a few milliseconds each, commands wait little behind them.

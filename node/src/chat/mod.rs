@@ -34,7 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -59,6 +59,7 @@ pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
 pub use self::token::{Token, TokenError};
 use self::tokens::Tokens;
 pub use self::tokens::TokensError;
+use crate::clock::now;
 
 /// The folder of the core's database in the data directory.
 const DATABASE: &str = "chat";
@@ -210,13 +211,14 @@ impl ChatExtension {
         let stop = CancellationToken::new();
         let executors = Executors { publishes, fetches };
         let (config, archive) = (options.core, Arc::clone(&context.archive));
+        let clock = context.clock;
         let open = move || {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)?;
             let database = Database::new(database()?, Arc::clone(&status));
             let core = Core::open(database, config, seed, now())?;
             status.overflow.add(unread(archive.newest()?));
-            Ok(Actor::new(core, queued, executors, status))
+            Ok(Actor::new(core, queued, executors, status, clock))
         };
         let thread = spawn(open, stop.clone()).await?;
 
@@ -276,7 +278,10 @@ impl Extension for ChatExtension {
 
     fn health(&self) -> Vec<(String, String)> {
         let health = match &*self.core.status().health.borrow() {
-            Health::Ready => "READY".to_owned(),
+            Health::Ready => match *self.core.status().hold.borrow() {
+                None => "READY".to_owned(),
+                Some(hold) => hold.to_string(),
+            },
             Health::Fault(reason) => format!("the database fails: {reason}"),
             Health::Stopped => "stopped".to_owned(),
         };
@@ -342,10 +347,4 @@ async fn watch_peers(
             return;
         }
     }
-}
-
-/// The time by the system's clock.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

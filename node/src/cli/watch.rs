@@ -78,7 +78,11 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         Event::Message { id, .. } | Event::MessageState { id, .. } => Some(id.group),
         Event::Gap { gap } => Some(gap.group),
         Event::Refused { group, .. } => *group,
-        Event::InstallationLinked { .. } | Event::Registered { .. } => None,
+        Event::Copied { group } => Some(*group),
+        Event::InstallationLinked { .. }
+        | Event::Registered { .. }
+        | Event::ClockOff { .. }
+        | Event::ClockRight => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use waku_groupchat_core::api::views::{GapState, MessageView};
-use waku_groupchat_core::api::{Event, EventRecord};
+use waku_groupchat_core::api::{Event, EventRecord, Hold};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::messages::sending;
@@ -159,6 +159,9 @@ impl Lines {
                 let (account, sender) = (gap.account.short(), gap.installation.short());
                 format!("{account} {sender}#{} {how}", gap.number)
             }
+            Event::ClockOff { ahead } => Hold::Clock { ahead: *ahead }.to_string(),
+            Event::ClockRight => "the clock is right: publishes go on".to_owned(),
+            Event::Copied { .. } => Hold::Copied.to_string(),
             Event::Refused { installation, reason, .. } => {
                 let from = installation.map(|i| format!(" from {}", i.short())).unwrap_or_default();
                 format!("refused a message{from}: {reason}")

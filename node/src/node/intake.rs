@@ -1,7 +1,6 @@
 //! What becomes of a message that the node has: archive, then REST cache, then extensions.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{debug, error};
 use waku_groupchat_metrics::Metrics;
@@ -9,7 +8,7 @@ use waku_groupchat_storage::{Archive, ArchivedMessage};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
 use super::archiver::Archiver;
-use crate::extension::{Arrived, Extension};
+use crate::extension::{Arrived, Extension, PeersAhead};
 use crate::rest::RelayCache;
 
 /// A message whose timestamp is further than this from the node's clock is not archived, as in
@@ -28,6 +27,7 @@ pub(crate) struct Incoming {
 pub(crate) struct Intake {
     archiver: Option<Archiver>,
     cache: Arc<RelayCache>,
+    clock: PeersAhead,
     /// Set once, before the inbound task begins.
     extensions: OnceLock<Vec<Arc<dyn Extension>>>,
 }
@@ -39,7 +39,13 @@ impl Intake {
         metrics: Metrics,
     ) -> Self {
         let archiver = archive.map(|archive| Archiver::new(archive, metrics));
-        Self { archiver, cache, extensions: OnceLock::new() }
+        let clock = PeersAhead::default();
+        Self { archiver, cache, clock, extensions: OnceLock::new() }
+    }
+
+    /// Where an extension says how far peers' clocks are ahead.
+    pub(crate) fn clock(&self) -> PeersAhead {
+        self.clock.clone()
     }
 
     /// Names the extensions that messages are handed to. Once.
@@ -93,31 +99,34 @@ impl Intake {
     async fn archive(&self, batch: &[Incoming]) {
         let Some(archiver) = &self.archiver else { return };
         let now = now_ns();
-        archiver.write(batch.iter().filter_map(|i| archived(i, now)).collect()).await;
+        let peers = now.saturating_add(self.clock.get().saturating_mul(1_000_000_000));
+        let times = [now, peers];
+        archiver.write(batch.iter().filter_map(|i| archived(i, times)).collect()).await;
     }
 }
 
-/// What the archive is to keep of a message; `None` if it is ephemeral or its time is off.
-fn archived(incoming: &Incoming, now: i64) -> Option<ArchivedMessage> {
+/// What the archive is to keep of a message; `None` if it is ephemeral or its time is off, by the
+/// own clock and by peers'.
+fn archived(incoming: &Incoming, times: [i64; 2]) -> Option<ArchivedMessage> {
     let message = &incoming.message;
     if message.ephemeral {
         return None;
     }
     let timestamp = message.timestamp.filter(|timestamp| *timestamp != 0);
-    if timestamp.is_some_and(|timestamp| timestamp.abs_diff(now) > MAX_TIMESTAMP_VARIANCE) {
+    let off = |at: i64| times.iter().all(|now| at.abs_diff(*now) > MAX_TIMESTAMP_VARIANCE);
+    if timestamp.is_some_and(off) {
         debug!(hash = %incoming.hash, "not archived: its timestamp is more than 20 s off");
         return None;
     }
     let mut message = WakuMessage::clone(message);
     // The archive's order needs one. The hash stays that of the message as it was sent.
-    message.timestamp = timestamp.or(Some(now));
+    message.timestamp = timestamp.or(Some(times[0]));
     Some(ArchivedMessage { hash: incoming.hash, pubsub_topic: incoming.topic, message })
 }
 
 /// The node's clock, in nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    crate::clock::now().as_waku()
 }
 
 #[cfg(test)]
@@ -150,8 +159,22 @@ mod tests {
             (i64::MAX, false),
             (i64::MIN, false),
         ] {
-            assert_eq!(archived(&incoming(Some(timestamp), false), NOW).is_some(), kept);
-            assert!(archived(&incoming(Some(timestamp), true), NOW).is_none());
+            assert_eq!(archived(&incoming(Some(timestamp), false), [NOW; 2]).is_some(), kept);
+            assert!(archived(&incoming(Some(timestamp), true), [NOW; 2]).is_none());
+        }
+    }
+
+    #[test]
+    fn what_fits_peers_clocks_is_archived_too() {
+        let variance = MAX_TIMESTAMP_VARIANCE as i64;
+        let times = [NOW, NOW + 30_000_000_000];
+        for (timestamp, kept) in [
+            (NOW - variance, true),
+            (NOW - variance - 1, false),
+            (times[1] + variance, true),
+            (times[1] + variance + 1, false),
+        ] {
+            assert_eq!(archived(&incoming(Some(timestamp), false), times).is_some(), kept);
         }
     }
 
@@ -159,7 +182,7 @@ mod tests {
     fn a_message_without_time_gets_the_time_it_came() {
         for timestamp in [None, Some(0)] {
             let incoming = incoming(timestamp, false);
-            let kept = archived(&incoming, NOW).expect("archived");
+            let kept = archived(&incoming, [NOW; 2]).expect("archived");
             assert_eq!(kept.message.timestamp, Some(NOW));
             assert_eq!(kept.hash, incoming.message.hash(&incoming.topic));
         }

@@ -179,6 +179,7 @@ async fn assemble(
             archive,
             connectivity: peers.watch(plan.pubsub_topic),
             registry: metrics.registry().clone(),
+            clock: intake.clock(),
         };
         extensions.push(start_extension(plan, context).await?);
     }

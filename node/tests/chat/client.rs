@@ -109,6 +109,15 @@ impl Client {
         (answer.status().as_u16(), text)
     }
 
+    /// The node's health: its status, and what it says of the chat.
+    pub(crate) fn health(&self) -> (u16, Value) {
+        let (status, text) = self.ask("GET", "/health", None);
+        let all: Value = serde_json::from_str(&text).expect("JSON");
+        let lines = all["protocolsHealth"].as_array().expect("a list");
+        let chat = lines.iter().find(|line| !line["GroupChat"].is_null()).expect("the chat's");
+        (status, chat.clone())
+    }
+
     /// Invites the account of a card.
     pub(crate) fn invite(&self, group: &str, card: &Value) {
         self.post(&format!("/groups/{group}/invitations"), json!({ "cards": [card] }))

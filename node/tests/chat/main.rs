@@ -2,6 +2,8 @@
 
 mod cli;
 mod client;
+mod clock;
+mod copied;
 mod crash;
 mod metrics;
 mod process;

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use waku_groupchat_node::crash;
+use waku_groupchat_node::{clock, crash};
 
 /// The longest a node may take to start or to die.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -54,6 +54,20 @@ impl Node {
     /// Starts a node on its folder; `death` names a crash point. Without one, waits until it
     /// serves.
     pub(crate) fn start(dir: &Path, options: &[String], death: Option<&str>) -> Self {
+        Self::start_with(dir, options, death, &[])
+    }
+
+    /// Starts a node whose clock a test sets by a file with a number of seconds.
+    pub(crate) fn start_by_clock(dir: &Path, options: &[String], clock: &Path) -> Self {
+        Self::start_with(dir, options, None, &[(clock::VARIABLE, clock)])
+    }
+
+    fn start_with(
+        dir: &Path,
+        options: &[String],
+        death: Option<&str>,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waku-groupchat"));
         command
             .arg("run")
@@ -62,6 +76,7 @@ impl Node {
             .envs(OPTIONS.map(|(name, value)| (format!("WAKU_GROUPCHAT_{name}"), value)))
             .env_remove(crash::VARIABLE)
             .envs(death.map(|death| (crash::VARIABLE, death)))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

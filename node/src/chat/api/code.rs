@@ -79,6 +79,8 @@ codes! {
     OnlyCreator = CONFLICT "only-creator";
     /// Only the account's first installation can do this for now.
     OnlyFirstInstallation = CONFLICT "only-first-installation";
+    /// A copy of this installation's database is in use elsewhere, so it sends no more.
+    Copied = CONFLICT "copied";
     /// An earlier change of the group is still on its way.
     CommitPending = CONFLICT "commit-pending";
     /// The account is in the group already.

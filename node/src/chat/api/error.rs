@@ -181,6 +181,7 @@ fn refused(error: &CommandError) -> Code {
         CommandError::Members(_) => Code::Members,
         CommandError::TooLarge { .. } => Code::TooLarge,
         CommandError::Busy { .. } => Code::Busy,
+        CommandError::Copied => Code::Copied,
     }
 }
 

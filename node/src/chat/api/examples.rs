@@ -192,6 +192,9 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::ProfileChanged { group: GROUP, name: profile.0, description: profile.1 },
         Event::MessageState { id: own_message(), state: SendState::Acknowledged },
         Event::Gap { gap: gap() },
+        Event::ClockOff { ahead: -31 },
+        Event::ClockRight,
+        Event::Copied { group: GROUP },
         Event::Refused { group: Some(GROUP), installation: None, reason: RefusedReason::Mls },
     ];
     let record = |(n, event)| EventRecord { cursor: n, at: AT, event };

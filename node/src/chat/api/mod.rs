@@ -132,15 +132,24 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        AlreadyMember, Busy, Card, CommitPending, CursorAhead, Expiry, FirstToken, Gone,
+        AlreadyMember, Busy, Card, CommitPending, Copied, CursorAhead, Expiry, FirstToken, Gone,
         HasAccount, Length, LinkRequest, Members, NoAccount, NoAccountHere, NoInvitation, NoScope,
         OnlyCreator, OnlyFirstInstallation, RepeatedAccount, TokenFile, TooLarge, TooManyCards,
         TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
-    let profile = &[NoAccount, UnknownGroup, Length, OnlyCreator, CommitPending, Members, TooLarge];
-    let inviting =
-        &[NoAccount, UnknownGroup, OnlyCreator, Card, RepeatedAccount, TooManyCards, AlreadyMember];
+    let profile =
+        &[NoAccount, UnknownGroup, Length, OnlyCreator, CommitPending, Copied, Members, TooLarge];
+    let inviting = &[
+        NoAccount,
+        UnknownGroup,
+        OnlyCreator,
+        Copied,
+        Card,
+        RepeatedAccount,
+        TooManyCards,
+        AlreadyMember,
+    ];
     let answering = &[NoAccount, NoInvitation];
     Routes::new()
         .core(Admin, &[HasAccount], routes!(accounts::create))
@@ -157,7 +166,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Read, &[], routes!(invitations::list))
         .core(Manage, answering, routes!(invitations::accept))
         .core(Manage, answering, routes!(invitations::decline))
-        .core(Send, &[NoAccount, UnknownGroup, Length, Busy], routes!(messages::send))
+        .core(Send, &[NoAccount, UnknownGroup, Length, Busy, Copied], routes!(messages::send))
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))
         .core(Read, &[UnknownGroup], routes!(groups::missing))

@@ -64,7 +64,9 @@ async fn fetch(
     let mut messages = Vec::new();
     let result = loop {
         match queued.recv().await.expect("a result comes") {
-            Message::Arrived(batch) => messages.extend(batch.iter().map(|m| (**m).clone())),
+            Message::Arrived { messages: batch, .. } => {
+                messages.extend(batch.iter().map(|m| (**m).clone()))
+            }
             Message::Fetched(FetchId(7), result) => break result,
             _ => panic!("nothing else comes"),
         }

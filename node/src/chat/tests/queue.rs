@@ -40,7 +40,7 @@ async fn a_full_queue_is_told() {
     let stop = CancellationToken::new();
     let tokens = Tokens::open(&token, dir.path().join("tokens")).expect("no file yet");
     let router = routes(core.clone(), Arc::new(tokens), StreamOptions::default(), stop);
-    assert!(core.tell(Message::Arrived(Vec::new())).await);
+    assert!(core.tell(Message::Arrived { messages: Vec::new(), heard: None }).await);
 
     let full = request(&router, Method::POST, "/accounts", Some(&authorization), Some("{}")).await;
     assert_eq!((full.0.as_u16(), &full.2["code"]), (429, &json!("queue-full")));
@@ -80,7 +80,9 @@ async fn messages_that_find_no_room_come_from_the_archive() {
     let mut seen = BTreeSet::new();
     while seen != all {
         match queued.recv().await {
-            Some(Message::Arrived(batch)) => seen.extend(batch.iter().map(|m| m.hash(&TOPIC))),
+            Some(Message::Arrived { messages: batch, .. }) => {
+                seen.extend(batch.iter().map(|m| m.hash(&TOPIC)))
+            }
             _ => panic!("only messages arrive"),
         }
     }

@@ -24,7 +24,7 @@ use super::fakes::{Breakable, FakeEngine};
 use crate::chat::tokens::Tokens;
 use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
 use crate::engine::Engine;
-use crate::extension::{Connectivity, Context, Extension};
+use crate::extension::{Connectivity, Context, Extension, PeersAhead};
 use crate::node::Intake;
 use crate::publisher::Publisher;
 use crate::rest::RelayCache;
@@ -89,6 +89,7 @@ impl Rig {
             archive,
             connectivity,
             registry: metrics.registry().clone(),
+            clock: PeersAhead::default(),
         };
         let token = Token::load_or_create(&dir.path().join("api-token")).expect("a token");
         let text = token.reveal().to_string();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::records::{decode, key, write};
+use super::records::{OutgoingKind, decode, key, write};
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::InstallationKey;
 use crate::api::{CommandError, Event};
@@ -120,6 +120,13 @@ impl Inner {
         self.copied = Some(record);
         write(tx.overlay, key("copied", &[]), &record)?;
         self.emit(tx, Event::Copied { group })
+    }
+
+    /// Whether something may be published: all, but with a copy in use only what takes no numbers
+    /// and no keys of groups. By linking, the account gets an installation that can go on.
+    pub(super) fn may_leave(&self, kind: &OutgoingKind) -> bool {
+        let of_no_group = matches!(kind, OutgoingKind::Link | OutgoingKind::Registration { .. });
+        self.copied.is_none() || of_no_group
     }
 
     /// That no copy was noticed: else nothing new is made.

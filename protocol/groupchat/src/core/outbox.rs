@@ -9,6 +9,8 @@
 //! What is over one message is queued as its segments, an entry each: so each is published, confirmed
 //! and repeated by itself. What follows from a publish follows when peers took all of them.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use waku_groupchat_waku::WakuMessage;
 
@@ -38,6 +40,9 @@ const IN_FLIGHT: usize = 32;
 /// An entry that peers took, and that no Store ever showed, is let go after this many publishes:
 /// where there is no Store, nothing can confirm it.
 const UNCONFIRMED_PUBLISHES: u32 = 8;
+
+/// What may not leave any more is looked at again after this.
+const STOPPED_LOOK: Duration = Duration::from_secs(86_400);
 
 impl Inner {
     /// Puts something into the queue; what is over one message has to be a frame, of at most
@@ -108,7 +113,7 @@ impl Inner {
     }
 
     pub(super) fn next_outgoing(&self) -> Option<Timestamp> {
-        let goes_out = self.hold().is_none() && self.in_flight.len() < IN_FLIGHT;
+        let goes_out = !self.peer_clock.is_off() && self.in_flight.len() < IN_FLIGHT;
         let waiting = self.outgoing.next_waiting().filter(|_| goes_out);
         let published = self.outgoing.next_published().filter(|_| !self.confirming());
         waiting.into_iter().chain(published).min()
@@ -120,9 +125,9 @@ impl Inner {
 
     /// Hands out what is due, in order, and asks for what should be in a Store by now.
     pub(super) fn outgoing_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let room = match self.hold() {
-            None => IN_FLIGHT.saturating_sub(self.in_flight.len()),
-            Some(_) => 0,
+        let room = match self.peer_clock.is_off() {
+            false => IN_FLIGHT.saturating_sub(self.in_flight.len()),
+            true => 0,
         };
         for sequence in self.outgoing.due_waiting(tx.now, room) {
             self.hand_out(tx, sequence)?;
@@ -136,7 +141,11 @@ impl Inner {
     fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
         let timestamp = self.waku_time(tx.now);
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
-        if let Some(due) = self.too_early(tx, &record, timestamp)? {
+        let early = match self.may_leave(&record.kind) {
+            true => self.too_early(tx, &record, timestamp)?,
+            false => Some(tx.now + STOPPED_LOOK),
+        };
+        if let Some(due) = early {
             record.due = due;
             write(tx.overlay, out_key(sequence), &record)?;
             self.outgoing.insert(sequence, record);
@@ -242,7 +251,7 @@ impl Inner {
             OutgoingKind::Message { id: MessageId { group, .. }, state }
             | OutgoingKind::Commit { group, state } => {
                 let Some((wire, length)) = self.wire_of(group, state) else { return Ok(None) };
-                let period = period(timestamp, std::time::Duration::from_secs(length));
+                let period = period(timestamp, Duration::from_secs(length));
                 let class = SizeClass::fitting(record.content.len());
                 (group_key(&wire, period), group_topic(&wire, period), class)
             }

@@ -102,6 +102,19 @@ pub(in crate::chat) enum Event {
         /// All about it.
         gap: GapView,
     },
+    /// Peers' messages show that the node's clock is off by more than is corrected: publishes are
+    /// held until it is right. Told again when that changes by ten seconds or more.
+    ClockOff {
+        /// How many seconds it is ahead; negative: behind.
+        ahead: i64,
+    },
+    /// The node's clock is right again, or nobody says that it is off: publishes go on.
+    ClockRight,
+    /// A copy of this installation's database is in use: nothing is published any more.
+    Copied {
+        /// Where it was noticed.
+        group: GroupId,
+    },
     /// Something that reached one of our topics was refused. Told at most once a minute for each
     /// group and reason.
     Refused {
