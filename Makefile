@@ -54,6 +54,10 @@ bench: setup ## Measure what the parts cost beside their peers, into docs/benchm
 	cargo build --locked --release -p waku-groupchat-simulations --features bench --bin bench
 	scripts/bench.sh "$(CARGO_TARGET_DIR)/release" $(BENCH)
 
+.PHONY: soak-kills
+soak-kills: setup ## Kill nodes in the middle of a conversation (KILLS=200, SEED=number)
+	KILLS="$(KILLS)" SEED="$(SEED)" scripts/soak-kills.sh
+
 .PHONY: lint
 lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
 	cargo fmt --all --check

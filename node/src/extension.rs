@@ -71,6 +71,8 @@ pub struct Context {
     pub registry: Registry,
     /// Where to say how far peers' clocks are ahead, if the extension can tell.
     pub clock: PeersAhead,
+    /// Why the archive cannot be written; `None` while it can. Until then it lacks what came since.
+    pub archive_fault: watch::Receiver<Option<String>>,
 }
 
 impl fmt::Debug for Context {

@@ -11,7 +11,7 @@ use std::path::Path;
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use waku_groupchat_core::{Batch, Pair, Store, StoreError};
 
-use crate::open::{self, Layout, OpenError};
+use crate::open::{self, DiskFull, Layout, OpenError};
 use crate::tuning;
 
 const STATE: &str = "state";
@@ -45,7 +45,11 @@ impl KvStore {
     }
 
     fn error(&self, context: &'static str, source: rocksdb::Error) -> StoreError {
-        StoreError::new(context, DatabaseError { path: self.path().display().to_string(), source })
+        let path = self.path().display().to_string();
+        match open::is_full(&source) {
+            true => StoreError::new(context, DiskFull { path, source }),
+            false => StoreError::new(context, DatabaseError { path, source }),
+        }
     }
 }
 

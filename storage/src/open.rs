@@ -49,7 +49,7 @@ pub enum OpenError {
         expected: &'static str,
     },
     /// Its files are damaged.
-    #[error("database {path} is corrupt")]
+    #[error("database {path} is corrupt; docs/faults.md says what can be done")]
     Corrupt {
         /// The directory.
         path: PathBuf,
@@ -67,7 +67,15 @@ pub enum OpenError {
         /// What RocksDB says.
         source: rocksdb::Error,
     },
-    /// Anything else: no space, no permission, a missing file.
+    /// There is no space left.
+    #[error("database {path} cannot be opened: the disk is full; free some space and start again")]
+    DiskFull {
+        /// The directory.
+        path: PathBuf,
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
+    /// Anything else: no permission, a missing file.
     #[error("database {path} cannot be opened")]
     Database {
         /// The directory.
@@ -216,6 +224,20 @@ fn is_empty(db: &DB, families: &[String]) -> Result<bool, rocksdb::Error> {
     Ok(true)
 }
 
+/// Whether there was no space for what was to be written.
+pub(crate) fn is_full(error: &rocksdb::Error) -> bool {
+    let text: &str = error.as_ref();
+    ["No space left on device", "Disk quota exceeded"].iter().any(|full| text.contains(full))
+}
+
+/// What RocksDB says where there is no space, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk is full at {path}: free some space there, and it goes on by itself")]
+pub(crate) struct DiskFull {
+    pub(crate) path: String,
+    pub(crate) source: rocksdb::Error,
+}
+
 /// RocksDB has no error kind for a lock that is held, only these two texts.
 fn classify(path: &Path, source: rocksdb::Error) -> OpenError {
     let path = path.to_owned();
@@ -228,6 +250,7 @@ fn classify(path: &Path, source: rocksdb::Error) -> OpenError {
             OpenError::DatabaseInUse { path }
         }
         ErrorKind::Corruption => OpenError::Corrupt { path, source },
+        _ if is_full(&source) => OpenError::DiskFull { path, source },
         _ => OpenError::Database { path, source },
     }
 }

@@ -310,7 +310,7 @@ fn question<T: Send + 'static>(
 }
 
 /// An error with what caused it, to where it began.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -54,6 +54,7 @@ use self::handle::{CoreHandle, Database, Health, Message, Status};
 use crate::extension::{Arrived, Connectivity, Context, Extension, Plan, StartError};
 
 pub use self::access::Scope;
+pub(crate) use self::handle::chain;
 pub use self::owner_file::OwnerFileError;
 pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
 pub use self::token::{Token, TokenError};
@@ -239,7 +240,12 @@ impl ChatExtension {
         };
         let fetching = fetcher.run(fetch_jobs, stop.clone());
         tasks.spawn(fetching.instrument(info_span!(parent: None, "chat.fetch")));
-        let catching_up = overflow::catch_up(core.clone(), context.archive, topic, stop.clone());
+        let catching_up = overflow::catch_up(
+            core.clone(),
+            (context.archive, context.archive_fault),
+            topic,
+            stop.clone(),
+        );
         tasks.spawn(catching_up.instrument(info_span!(parent: None, "chat.catch-up")));
         let watching = watch_peers(core.clone(), context.connectivity, stop.clone());
         tasks.spawn(watching.instrument(info_span!(parent: None, "chat.peers")));

@@ -49,7 +49,7 @@ impl Overflow {
 /// The core knows what it had already.
 pub(super) async fn catch_up(
     core: CoreHandle,
-    archive: Arc<dyn Archive>,
+    (archive, fault): (Arc<dyn Archive>, watch::Receiver<Option<String>>),
     topic: PubsubTopic,
     stop: CancellationToken,
 ) {
@@ -60,6 +60,13 @@ pub(super) async fn catch_up(
             biased;
             () = stop.cancelled() => return,
             mark = marks.wait_for(Option::is_some) => if mark.is_err() { return },
+        }
+        // What the archive could not take yet is not in it.
+        if fault.borrow().is_some() {
+            if !pause(&stop).await {
+                return;
+            }
+            continue;
         }
         // While the database fails, what is read would only come back here.
         if *core.status().health.borrow() != Health::Ready && !pause(&stop).await {

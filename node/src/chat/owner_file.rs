@@ -19,6 +19,12 @@ pub enum OwnerFileError {
         /// Why.
         source: io::Error,
     },
+    /// There is something else than a file.
+    #[error("{path}: is not a file; move it away and have a new one made")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// Others than the owner may read or write it.
     #[error("{path}: mode {mode:03o} lets others in, it must be 600 (chmod 600 {path})")]
     Mode {
@@ -33,7 +39,7 @@ pub enum OwnerFileError {
 ///
 /// # Errors
 ///
-/// [`OwnerFileError`] if others can read or write it, or if it cannot be read as UTF-8.
+/// [`OwnerFileError`] if others can read or write it, or if it cannot be read.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<String>>, OwnerFileError> {
     let io = |source| OwnerFileError::Io { path: path.to_owned(), source };
     let file = match File::open(path) {
@@ -41,13 +47,18 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<String>>,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(io(source)),
     };
-    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
+    let about = file.metadata().map_err(io)?;
+    if !about.is_file() {
+        return Err(OwnerFileError::NotAFile { path: path.to_owned() });
+    }
+    let mode = about.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(OwnerFileError::Mode { path: path.to_owned(), mode });
     }
-    let mut text = Zeroizing::new(String::new());
-    file.take(limit).read_to_string(&mut text).map_err(io)?;
-    Ok(Some(text))
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(limit).read_to_end(&mut bytes).map_err(io)?;
+    // whoever reads it says what has to be in it
+    Ok(Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())))
 }
 
 /// Writes beside the file, then renames; once it returns, the file survives a crash of the machine.

@@ -25,8 +25,15 @@ pub enum KeyError {
     #[error("a node key is 64 hex digits that are a valid secp256k1 key")]
     Malformed,
     /// The file holds something else.
-    #[error("{} does not hold a node key: 64 hex digits that are a valid secp256k1 key", .0.display())]
+    #[error(
+        "{} does not hold a node key, which is 64 hex digits of a valid secp256k1 key: put the right \
+         file back, or move this one away and have a new key made, and with it a new peer id",
+        .0.display()
+    )]
     MalformedFile(PathBuf),
+    /// There is something else than a file.
+    #[error("{} is not a file: move it away and have a new node key made", .0.display())]
+    NotAFile(PathBuf),
     /// Others than its owner can reach the file.
     #[error("{} must be for its owner alone (chmod 600); its mode is {mode:o}", path.display())]
     Permissions {
@@ -36,7 +43,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The file cannot be read or made.
-    #[error("node key file {}", path.display())]
+    #[error("node key file {}: whoever runs the node must be able to read it", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -87,7 +94,11 @@ impl NodeKey {
 
     fn load(path: &Path, file: File) -> Result<Self, KeyError> {
         let failed = |source| KeyError::File { path: path.to_owned(), source };
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+        let about = file.metadata().map_err(failed)?;
+        if !about.is_file() {
+            return Err(KeyError::NotAFile(path.to_owned()));
+        }
+        let mode = about.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Permissions { path: path.to_owned(), mode });
         }

@@ -7,12 +7,11 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tracing::{debug, error, warn};
-use waku_groupchat_metrics::{Metrics, NodeError};
-use waku_groupchat_storage::{Archive, ArchivedMessage};
+use waku_groupchat_storage::ArchivedMessage;
+
+use super::archiving::Archiving;
 
 /// Messages that are written together at most, unless somebody brings more at once.
 const BATCH: usize = 256;
@@ -22,8 +21,7 @@ const BATCH: usize = 256;
 pub(super) struct Archiver(Arc<Shared>);
 
 struct Shared {
-    archive: Arc<dyn Archive>,
-    metrics: Metrics,
+    archiving: Arc<Archiving>,
     state: Mutex<State>,
 }
 
@@ -41,11 +39,12 @@ struct Waiting {
 }
 
 impl Archiver {
-    pub(super) fn new(archive: Arc<dyn Archive>, metrics: Metrics) -> Self {
-        Self(Arc::new(Shared { archive, metrics, state: Mutex::default() }))
+    pub(super) fn new(archiving: Arc<Archiving>) -> Self {
+        Self(Arc::new(Shared { archiving, state: Mutex::default() }))
     }
 
-    /// Writes messages; returns once they are written, or cannot be, which is logged and counted.
+    /// Writes messages; returns once they are written, or cannot be: then they wait
+    /// ([`Archiving`]).
     pub(super) async fn write(&self, messages: Vec<ArchivedMessage>) {
         if messages.is_empty() {
             return;
@@ -96,28 +95,14 @@ impl Shared {
                 return;
             }
             // A panic, our bug, must not keep those waiting who come after.
-            if catch_unwind(AssertUnwindSafe(|| self.insert(&batch))).is_err() {
-                self.metrics.node().error(NodeError::ArchiveInsert);
-                error!("the archive's writer panicked");
+            if catch_unwind(AssertUnwindSafe(|| self.archiving.insert(&batch))).is_err() {
+                self.archiving.panicked();
             }
             for waiting in taken {
                 // An error says that whoever waited has gone.
                 let _ = waiting.written.send(());
             }
         }
-    }
-
-    fn insert(&self, batch: &[ArchivedMessage]) {
-        let begin = Instant::now();
-        match self.archive.insert(batch) {
-            Ok(report) => debug!(?report, "archived"),
-            Err(error) => {
-                self.metrics.node().error(NodeError::ArchiveInsert);
-                warn!(error = &error as &dyn std::error::Error, "the archive cannot write");
-            }
-        }
-        self.metrics.store().inserted(begin.elapsed());
-        self.metrics.store().archived(self.archive.len());
     }
 }
 
@@ -127,8 +112,9 @@ mod tests {
     use std::pin::Pin;
     use std::sync::mpsc;
 
+    use waku_groupchat_metrics::Metrics;
     use waku_groupchat_storage::{
-        ArchiveError, ArchivePage, ArchiveQuery, InsertReport, MemoryArchive, PruneReport,
+        Archive, ArchiveError, ArchivePage, ArchiveQuery, InsertReport, MemoryArchive, PruneReport,
     };
     use waku_groupchat_waku::{ContentTopic, MessageHash, PubsubTopic, WakuMessage};
 
@@ -197,7 +183,8 @@ mod tests {
         let (memory, batches) = (MemoryArchive::new(), Mutex::default());
         let gated = Arc::new(Gated { memory, batches, gate: Mutex::new(gate) });
         let metrics = Metrics::new("test").expect("metrics");
-        (Archiver::new(Arc::clone(&gated) as Arc<dyn Archive>, metrics), gated, permit)
+        let archiving = Archiving::new(Arc::clone(&gated) as Arc<dyn Archive>, metrics);
+        (Archiver::new(Arc::new(archiving)), gated, permit)
     }
 
     #[tokio::test]

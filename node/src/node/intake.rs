@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use tracing::{debug, error};
-use waku_groupchat_metrics::Metrics;
-use waku_groupchat_storage::{Archive, ArchivedMessage};
+use waku_groupchat_storage::ArchivedMessage;
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
 use super::archiver::Archiver;
+use super::archiving::Archiving;
 use crate::extension::{Arrived, Extension, PeersAhead};
 use crate::rest::RelayCache;
 
@@ -33,12 +33,8 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(
-        archive: Option<Arc<dyn Archive>>,
-        cache: Arc<RelayCache>,
-        metrics: Metrics,
-    ) -> Self {
-        let archiver = archive.map(|archive| Archiver::new(archive, metrics));
+    pub(crate) fn new(archiving: Option<Arc<Archiving>>, cache: Arc<RelayCache>) -> Self {
+        let archiver = archiving.map(Archiver::new);
         let clock = PeersAhead::default();
         Self { archiver, cache, clock, extensions: OnceLock::new() }
     }

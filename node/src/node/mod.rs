@@ -20,6 +20,7 @@
 //! other way: HTTP, extensions, engine, inbound task, archive. Every task is joined.
 
 mod archiver;
+mod archiving;
 mod chat;
 mod connectivity;
 mod data_dir;
@@ -38,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span};
 
+#[cfg(test)]
+pub(crate) use archiving::Archiving;
 pub use data_dir::{DataDir, DataDirError};
 pub(crate) use intake::{Intake, now_ns};
 pub use run::run;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span};
@@ -13,6 +14,7 @@ use waku_groupchat_metrics::{Metrics, RegisterError};
 use waku_groupchat_storage::{Archive, OpenError};
 use waku_groupchat_waku::PubsubTopic;
 
+use super::archiving::{self, Archiving};
 use super::connectivity::Peers;
 use super::data_dir::{DataDir, DataDirError};
 use super::intake::{Incoming, Intake};
@@ -166,7 +168,10 @@ async fn assemble(
     for topic in &topics {
         cache.open_pubsub(*topic);
     }
-    let intake = Arc::new(Intake::new(archive.clone(), Arc::clone(&cache), metrics.clone()));
+    let archiving = archive
+        .as_ref()
+        .map(|archive| Arc::new(Archiving::new(Arc::clone(archive), metrics.clone())));
+    let intake = Arc::new(Intake::new(archiving.clone(), Arc::clone(&cache)));
     let publisher = Publisher::new(Arc::clone(&engine), Arc::clone(&intake));
 
     let mut peers = Peers::default();
@@ -180,6 +185,7 @@ async fn assemble(
             connectivity: peers.watch(plan.pubsub_topic),
             registry: metrics.registry().clone(),
             clock: intake.clock(),
+            archive_fault: fault(&archiving),
         };
         extensions.push(start_extension(plan, context).await?);
     }
@@ -195,6 +201,10 @@ async fn assemble(
         }
         .instrument(info_span!("inbound")),
     );
+    if let Some(archiving) = archiving.clone() {
+        let retries = archiving::run(archiving, stop.clone());
+        tasks.spawn(retries.instrument(info_span!("archiving")));
+    }
     if let Some(archive) = archive.clone() {
         let retention = pruner::run(archive, metrics.clone(), stop.clone());
         tasks.spawn(retention.instrument(info_span!("retention")));
@@ -206,6 +216,7 @@ async fn assemble(
         publisher,
         // nwaku asks its own archive only if it serves the Store.
         archive: archive.filter(|_| options.store.enabled),
+        archive_fault: fault(&archiving),
         cache,
         subscriptions,
         extensions: extensions.clone(),
@@ -231,6 +242,14 @@ async fn assemble(
         inbound_ended,
         _data_dir: data_dir,
     })
+}
+
+/// Why the archive cannot be written; nothing where there is none.
+fn fault(archiving: &Option<Arc<Archiving>>) -> watch::Receiver<Option<String>> {
+    match archiving {
+        Some(archiving) => archiving.fault(),
+        None => watch::Sender::new(None).subscribe(),
+    }
 }
 
 async fn start_extension(plan: Plan, context: Context) -> Result<Arc<dyn Extension>, StartError> {

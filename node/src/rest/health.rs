@@ -28,8 +28,8 @@ pub(super) struct Health {
 
 /// Say whether the node does what it is for
 ///
-/// 503 if the engine has ended or an extension is not ready; a node without peers
-/// is ready, its protocols are not.
+/// 503 if the engine has ended, the archive cannot be written or an extension is not
+/// ready; a node without peers is ready, its protocols are not.
 #[utoipa::path(
     get, path = "/health", tag = "node", operation_id = "health",
     responses(
@@ -53,6 +53,10 @@ pub(super) async fn get(Shared(state): Shared<State>) -> (StatusCode, Json<Healt
     let mut ready = peers.is_ok();
     let peers = peers.unwrap_or_default();
     let mut protocols = vec![relay(&state, &peers), own_store(&state), store_client(&peers)];
+    if let Some(why) = &*state.archive_fault.borrow() {
+        ready = false;
+        protocols.push(line("Archive", Err(why.clone())));
+    }
     for (name, health) in state.extensions.iter().flat_map(|extension| extension.health()) {
         ready &= health == READY;
         let health = if health == READY { Ok(()) } else { Err(health) };

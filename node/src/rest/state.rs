@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use waku_groupchat_metrics::Metrics;
 use waku_groupchat_storage::Archive;
 
@@ -19,6 +20,8 @@ pub(crate) struct Parts {
     pub(crate) publisher: Publisher,
     /// Only if the node serves the Store.
     pub(crate) archive: Option<Arc<dyn Archive>>,
+    /// Why the archive cannot be written; `None` while it can.
+    pub(crate) archive_fault: watch::Receiver<Option<String>>,
     pub(crate) cache: Arc<RelayCache>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) extensions: Vec<Arc<dyn Extension>>,

@@ -6,7 +6,8 @@
 //! accepted is at the receiver once, under its number and with its text, and no number was given
 //! to two texts.
 //!
-//! The seed is printed; `WGC_SEED=<seed>` runs it again.
+//! The seed is printed; `WGC_SEED=<seed>` runs it again, `WGC_KILLS=<n>` with more deaths: `make
+//! soak-kills`.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -21,10 +22,10 @@ use waku_groupchat_node::crash::POINTS;
 use crate::client::{Client, meet, until};
 use crate::process::Node;
 
-/// Deaths at each named point.
-const DEATHS_A_POINT: usize = 3;
-/// Deaths at random moments.
-const RANDOM_DEATHS: usize = 10;
+/// Deaths, if nothing else is asked for: three of five at named points.
+const DEATHS: usize = 25;
+/// A named point is passed this often at most before death.
+const PASSES: usize = 3;
 /// Messages that are tried in one life.
 const MESSAGES_A_LIFE: usize = 5;
 /// A random death comes within this time of an answer.
@@ -61,6 +62,9 @@ fn nothing_accepted_is_lost_and_no_number_comes_twice() {
     let mut accepted = BTreeMap::new();
     let deaths = deaths(&mut rng);
     assert!(deaths.len() >= 20);
+    for point in POINTS {
+        assert!(deaths.iter().any(|d| matches!(d, Death::At(at, _) if *at == point)), "{point}");
+    }
     for (life, death) in deaths.iter().enumerate() {
         println!("life {life} ends {death:?}");
         live(&start, *death, life, &group, &mut accepted);
@@ -78,11 +82,13 @@ fn folder() -> TempDir {
 
 /// Each point, and random moments, in a random order.
 fn deaths(rng: &mut StdRng) -> Vec<Death> {
-    let mut deaths: Vec<_> = POINTS
-        .into_iter()
-        .flat_map(|point| (1..=DEATHS_A_POINT).map(move |n| Death::At(point, n)))
+    let count = std::env::var("WGC_KILLS")
+        .map_or(DEATHS, |kills| kills.parse().expect("WGC_KILLS is a number"));
+    let at_points = count * 3 / 5;
+    let mut deaths: Vec<_> = (0..at_points)
+        .map(|n| Death::At(POINTS[n % POINTS.len()], n / POINTS.len() % PASSES + 1))
         .collect();
-    for _ in 0..RANDOM_DEATHS {
+    for _ in at_points..count {
         let delay = rng.random_range(Duration::ZERO..SOON);
         deaths.push(Death::After(rng.random_range(1..=MESSAGES_A_LIFE), delay));
     }

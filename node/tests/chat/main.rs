@@ -5,6 +5,8 @@ mod client;
 mod clock;
 mod copied;
 mod crash;
+mod full;
+mod keys;
 mod metrics;
 mod process;
 mod secrets;

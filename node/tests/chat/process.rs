@@ -62,13 +62,49 @@ impl Node {
         Self::start_with(dir, options, None, &[(clock::VARIABLE, clock)])
     }
 
+    /// Starts a node on a file system of its own of some megabytes, which is mounted at its folder
+    /// where only the node sees it; its [`Node::dir`] leads there. `None` if nothing can be mounted.
+    pub(crate) fn start_on_disk(dir: &Path, options: &[String], megabytes: u32) -> Option<Self> {
+        const MOUNT: &str =
+            r#"mount -t tmpfs -o size="$1",mode=700 wgc "$2" && shift 2 && exec "$@""#;
+        let disk = || {
+            let mut command = Command::new("unshare");
+            command.arg("--mount");
+            if !is_root() {
+                command.arg("--map-root-user");
+            }
+            command.args(["sh", "-c", MOUNT, "sh", &format!("{megabytes}m")]).arg(dir);
+            command
+        };
+        let works = disk().arg("true").status().is_ok_and(|status| status.success());
+        if !works {
+            return None;
+        }
+        let mut command = disk();
+        command.arg(env!("CARGO_BIN_EXE_waku-groupchat"));
+        let mut node = Self::start_command(command, dir, options, None, &[]);
+        let root = format!("/proc/{}/root", node.child.id());
+        node.dir = Path::new(&root).join(dir.strip_prefix("/").expect("a full path"));
+        Some(node)
+    }
+
     fn start_with(
         dir: &Path,
         options: &[String],
         death: Option<&str>,
         environment: &[(&str, &Path)],
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waku-groupchat"));
+        let command = Command::new(env!("CARGO_BIN_EXE_waku-groupchat"));
+        Self::start_command(command, dir, options, death, environment)
+    }
+
+    fn start_command(
+        mut command: Command,
+        dir: &Path,
+        options: &[String],
+        death: Option<&str>,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         command
             .arg("run")
             .arg(format!("--data-dir={}", dir.display()))
@@ -168,6 +204,11 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self")
+        .is_ok_and(|about| std::os::linux::fs::MetadataExt::st_uid(&about) == 0)
 }
 
 fn lock(written: &Written) -> std::sync::MutexGuard<'_, String> {

@@ -155,7 +155,15 @@ pub enum ArchiveError {
         /// How that was noticed, where something else noticed it.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The database failed: no space, a disk error.
+    /// There is no space left.
+    #[error("the disk is full at {path}: free some space there, and it goes on by itself")]
+    DiskFull {
+        /// The archive's directory.
+        path: PathBuf,
+        /// What the database says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database failed: a disk error.
     #[error("archive {path}: {context}")]
     Database {
         /// The archive's directory.

@@ -66,12 +66,13 @@ impl RocksArchive {
 
     pub(super) fn error(&self, context: &'static str, source: rocksdb::Error) -> ArchiveError {
         let path = self.path().to_owned();
-        let kind = source.kind();
+        let (kind, full) = (source.kind(), open::is_full(&source));
         let source = Box::new(source);
         match kind {
             ErrorKind::Corruption => {
                 ArchiveError::Corrupt { path, what: context, source: Some(source) }
             }
+            _ if full => ArchiveError::DiskFull { path, source },
             _ => ArchiveError::Database { path, context, source },
         }
     }

@@ -76,7 +76,10 @@ async fn messages_that_find_no_room_come_from_the_archive() {
     core.arrived(messages.into_iter().map(Arc::new));
     assert!(overflowed(&registry) > 0.0);
     let stop = CancellationToken::new();
-    let catching_up = tokio::spawn(overflow::catch_up(core.clone(), archive, TOPIC, stop.clone()));
+    let catching_up = {
+        let written = tokio::sync::watch::Sender::new(None).subscribe();
+        tokio::spawn(overflow::catch_up(core.clone(), (archive, written), TOPIC, stop.clone()))
+    };
     let mut seen = BTreeSet::new();
     while seen != all {
         match queued.recv().await {

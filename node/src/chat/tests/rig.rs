@@ -25,7 +25,7 @@ use crate::chat::tokens::Tokens;
 use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
 use crate::engine::Engine;
 use crate::extension::{Connectivity, Context, Extension, PeersAhead};
-use crate::node::Intake;
+use crate::node::{Archiving, Intake};
 use crate::publisher::Publisher;
 use crate::rest::RelayCache;
 
@@ -90,6 +90,7 @@ impl Rig {
             connectivity,
             registry: metrics.registry().clone(),
             clock: PeersAhead::default(),
+            archive_fault: watch::Sender::new(None).subscribe(),
         };
         let token = Token::load_or_create(&dir.path().join("api-token")).expect("a token");
         let text = token.reveal().to_string();
@@ -225,7 +226,8 @@ pub(super) fn publisher(
 ) -> Publisher {
     let capacity = std::num::NonZeroU32::MIN;
     let cache = Arc::new(RelayCache::new(capacity, metrics.clone()));
-    let intake = Intake::new(Some(Arc::clone(archive)), cache, metrics.clone());
+    let archiving = Archiving::new(Arc::clone(archive), metrics.clone());
+    let intake = Intake::new(Some(Arc::new(archiving)), cache);
     Publisher::new(engine, Arc::new(intake))
 }
 
