@@ -50,7 +50,7 @@ fn to_group(content: &[u8]) -> Option<WakuMessage> {
 }
 
 fn frame(body: pb::frame::Body) -> Vec<u8> {
-    pb::Frame { body: Some(body) }.encode_to_vec()
+    pb::Frame { body: Some(body), mark: Vec::new() }.encode_to_vec()
 }
 
 /// Any plaintext as Alice encrypts it.

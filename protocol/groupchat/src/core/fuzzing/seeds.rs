@@ -41,7 +41,8 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         [&shared.welcome, &slot.group_secrets, &shared.ratchet_tree].map(|part| piece(part));
     let account_of_alice = alice.inner.account.as_ref().expect("made");
     let package = &account_of_alice.key_packages[0].1;
-    let shared_frame = pb::Frame { body: Some(pb::frame::Body::Shared(shared)) }.encode_to_vec();
+    let shared_frame =
+        pb::Frame { body: Some(pb::frame::Body::Shared(shared)), mark: Vec::new() }.encode_to_vec();
     let commit = renamed();
     let mut handshake = piece(&commit);
     handshake.extend(piece(&account_of_alice.log[0]));
