@@ -1,7 +1,7 @@
 //! Cores on one virtual clock, whose own work is timed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -194,9 +194,9 @@ impl Net {
         work: impl FnOnce(&mut Core<MemoryStore>) -> Result<(), waku_groupchat_core::Fault>,
     ) -> anyhow::Result<()> {
         let peer = &mut self.peers[who];
-        let begun = Instant::now();
+        let begun = super::cpu();
         work(&mut peer.core)?;
-        let took = begun.elapsed();
+        let took = super::cpu() - begun;
         peer.work += took;
         peer.longest = peer.longest.max(took);
         Ok(())

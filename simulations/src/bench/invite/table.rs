@@ -20,7 +20,7 @@ pub(super) fn results(measured: &[Measured], options: &Options, machine: Machine
             format!(
                 "Accounts of {INSTALLATIONS} installations each are invited with one command. {} of \
                  them join with a core each and talk; all cores are on one thread, with their \
-                 stores in memory and a virtual clock, so times are work alone.",
+                 stores in memory and a virtual clock. Times are the CPU time of that thread.",
                 options.joiners
             ),
             "Beside it: OpenMLS alone adds as many members with one commit, on its own storage in \
