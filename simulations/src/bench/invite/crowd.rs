@@ -1,6 +1,11 @@
 //! Accounts, each made by two cores on a clock of its own.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use waku_groupchat_core::account::{Entry, InstallationKey, Phrase};
 use waku_groupchat_core::api::{Answer, Command, Event};
 use waku_groupchat_core::{Core, MemoryStore, Timestamp};
 use waku_groupchat_waku::WakuMessage;
@@ -11,6 +16,10 @@ use super::net::{Net, REGISTRATION_PERIOD};
 const BEGIN: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// Parts of a registration record.
 const PARTS: usize = 4;
+
+/// Log entries, with two signatures each, after which the process knows none that it verified before:
+/// it keeps two generations of 8,192.
+const OTHERS: u64 = 8_300;
 
 /// Many accounts of two installations.
 pub struct Crowd {
@@ -36,6 +45,17 @@ pub fn make(accounts: usize, kept: usize, seed: u64) -> anyhow::Result<Crowd> {
         account(&mut crowd, seed, keep).with_context(|| format!("account {n}"))?;
     }
     Ok(crowd)
+}
+
+/// Has the process verify so many other signatures that it knows none from before.
+pub fn forget_signatures() -> anyhow::Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let (root, key) = (Phrase::generate(&mut rng).root(), InstallationKey::generate(&mut rng));
+    for second in 0..OTHERS {
+        let at = BEGIN + Duration::from_secs(second);
+        Entry::decode(&Entry::create(&root, &key, at).encode())?;
+    }
+    Ok(())
 }
 
 fn account(crowd: &mut Crowd, seed: u64, keep: bool) -> anyhow::Result<()> {

@@ -45,6 +45,9 @@ pub struct Net {
     /// Registration records in the order they left.
     records: Vec<WakuMessage>,
     commands: u64,
+    /// Whether messages wait, for [`Net::hear`].
+    holds: bool,
+    held: Vec<WakuMessage>,
 }
 
 impl Net {
@@ -58,6 +61,8 @@ impl Net {
             sent: Vec::new(),
             records: Vec::new(),
             commands: 0,
+            holds: false,
+            held: Vec::new(),
         }
     }
 
@@ -154,6 +159,19 @@ impl Net {
         pairs.map(|(key, value)| (key.len() + value.len()) as u64).sum()
     }
 
+    /// From now on messages wait until [`Net::hear`] gives them, or again go to all at once.
+    pub fn hold(&mut self, holds: bool) {
+        self.holds = holds;
+    }
+
+    /// Gives a core all messages that were held.
+    pub fn hear(&mut self, who: usize) -> anyhow::Result<()> {
+        for message in self.held.clone() {
+            self.give(who, Input::Message(message))?;
+        }
+        Ok(())
+    }
+
     /// A command that is to be accepted, and what follows from it at once.
     pub fn command(&mut self, who: usize, command: Command) -> anyhow::Result<Answer> {
         self.commands += 1;
@@ -217,6 +235,10 @@ impl Net {
                     self.archive([publish.message.clone()]);
                     let taken = PublishResult::Published { peers: 1 };
                     self.input(who, Input::Published(publish.id, taken))?;
+                    if self.holds {
+                        self.held.push(publish.message);
+                        continue;
+                    }
                     for other in (0..self.peers.len()).filter(|other| *other != who) {
                         self.input(other, Input::Message(publish.message.clone()))?;
                     }
