@@ -42,6 +42,7 @@ mod ids;
 pub mod kdf;
 pub mod limits;
 mod mls;
+mod order;
 mod proto;
 pub mod seal;
 mod segment;
