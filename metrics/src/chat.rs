@@ -16,6 +16,10 @@ label! {
         Retry = "retry",
         /// A commit of a group.
         Commit = "commit",
+        /// What a member knows of everybody's numbers.
+        Sync = "sync",
+        /// Something for a member that missed it, or asking for one.
+        Repair = "repair",
         /// The part of an invitation that all invited accounts share.
         InvitationShared = "invitation-shared",
         /// The part of an invitation for one account.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use waku_groupchat_core::api::views::{Evidence, GapState, SendState};
-use waku_groupchat_core::api::{Command, CommandError, Event, PublishKind};
-use waku_groupchat_core::{GroupId, MessageId};
+use waku_groupchat_core::api::{Command, CommandError, Event, Policy, PublishKind, Role};
+use waku_groupchat_core::{AccountId, GroupId, MessageId};
 use waku_groupchat_simulations::cast::{account, gaps, group, link, publishes, read, say, texts};
 use waku_groupchat_simulations::network::{Links, Network, NodeId};
 
@@ -196,11 +196,63 @@ fn a_stopped_node_catches_up_with_messages_and_commits() {
 }
 
 #[test]
-fn only_the_creator_commits_for_now_and_says_so() {
+fn a_command_that_needs_a_higher_role_says_so() {
     let mut net = Network::new(8, Links::perfect());
-    let ([_, bob, _], group) = three(&mut net);
-    let mine = Command::SetProfile { group, name: "Mine".to_owned(), description: String::new() };
-    assert_eq!(net.command(bob, mine).err(), Some(CommandError::OnlyCreator { group }));
+    let ([alice, bob, carol], group) = three(&mut net);
+    let [alices, carols] = [alice, carol].map(|node| account_of(&net, node));
+    let commands = [
+        Command::Remove { group, accounts: vec![carols] },
+        Command::SetRole { group, account: carols, role: Role::Admin },
+        Command::SetRole { group, account: alices, role: Role::Member },
+        Command::SetPolicy { group, policy: Policy::default() },
+    ];
+    for command in commands {
+        let refused = net.command(bob, command).err();
+        assert!(matches!(refused, Some(CommandError::NotAllowed(_))), "{refused:?}");
+    }
+    let mine = Command::Remove { group, accounts: vec![account_of(&net, bob)] };
+    assert_eq!(net.command(bob, mine).err(), Some(CommandError::OwnAccount));
+}
+
+/// All three change the group at the same time, cut off from each other, and say something.
+#[test]
+fn concurrent_changes_all_stand_in_the_end() {
+    for seed in 0..20 {
+        let mut net = Network::new(100 + seed, Links::perfect());
+        let (nodes, group) = three(&mut net);
+        for node in nodes {
+            net.set_alone(node, true);
+        }
+        let mut said = Vec::new();
+        for (i, node) in nodes.into_iter().enumerate() {
+            let (name, description) = (format!("Hut {i}"), String::new());
+            let change = Command::SetProfile { group, name, description };
+            net.command(node, change).expect("a member");
+            net.run_for(MINUTE);
+            said.push(say(&mut net, node, group, &format!("from branch {i}")));
+        }
+        for node in nodes {
+            net.set_alone(node, false);
+        }
+        net.run_for(MINUTE * 60);
+        let views = nodes.map(|node| {
+            let core = net.node(node).core();
+            (core.group(group).expect("memory"), core.tip_name(group))
+        });
+        assert_eq!(views[0], views[1], "seed {seed}");
+        assert_eq!(views[0], views[2], "seed {seed}");
+        for node in nodes {
+            let texts = texts(&net, node, group);
+            assert_eq!(texts.len(), 3, "seed {seed}: {texts:?}");
+            assert!(net.node(node).core().gaps(None).expect("memory").is_empty(), "seed {seed}");
+        }
+        let epoch = views[0].0.as_ref().expect("a group").epoch;
+        assert!(epoch >= 4, "seed {seed}: all three changes were made, epoch {epoch}");
+    }
+}
+
+fn account_of(net: &Network, node: NodeId) -> AccountId {
+    net.node(node).core().account().expect("memory").expect("an account").account
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Gauges {
             metrics.gaps(label, gaps.iter().filter(|gap| gap.state == state).count());
         }
         let mut groups = core.groups()?;
-        groups.retain(|group| group.state == GroupState::Joined);
+        groups.retain(|group| matches!(group.state, GroupState::Joined | GroupState::Leaving));
         metrics.groups(groups.len());
         metrics.epochs(self.passed(&groups));
         Ok(())
@@ -107,6 +107,7 @@ pub(super) fn label(reason: RefusedReason) -> metrics::RefusedReason {
 #[cfg(test)]
 mod tests {
     use waku_groupchat_core::InstallationId;
+    use waku_groupchat_core::api::Policy;
 
     use super::*;
 
@@ -120,6 +121,7 @@ mod tests {
             accounts: 1,
             installations: 1,
             creator: InstallationId::from_bytes([0; 32]),
+            policy: Policy::default(),
         }
     }
 

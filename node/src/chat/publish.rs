@@ -84,6 +84,8 @@ fn label(kind: PublishKind) -> metrics::PublishKind {
         PublishKind::Message(_) => metrics::PublishKind::Message,
         PublishKind::Retry(_) => metrics::PublishKind::Retry,
         PublishKind::Commit(_) => metrics::PublishKind::Commit,
+        PublishKind::Sync(_) => metrics::PublishKind::Sync,
+        PublishKind::Repair(_) => metrics::PublishKind::Repair,
         PublishKind::InvitationShared(_) => metrics::PublishKind::InvitationShared,
         PublishKind::InvitationEnvelope(_) => metrics::PublishKind::InvitationEnvelope,
         PublishKind::Registration => metrics::PublishKind::Registration,

@@ -272,5 +272,7 @@ fn state(state: GroupState) -> &'static str {
     match state {
         GroupState::Invited => "invited",
         GroupState::Joined => "joined",
+        GroupState::Leaving => "leaving",
+        GroupState::Removed => "removed",
     }
 }

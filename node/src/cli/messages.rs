@@ -5,7 +5,9 @@ use std::io::{self, Read};
 
 use clap::Args;
 use waku_groupchat_core::AccountId;
-use waku_groupchat_core::api::views::{AccountView, GroupView, MessageView, SendState};
+use waku_groupchat_core::api::views::{
+    AccountView, GroupView, MessageKind, MessageView, SendState,
+};
 
 use super::client::Client;
 use super::text::{clean, clean_line, clock, date, hang, pad};
@@ -93,7 +95,7 @@ fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> 
             let _ = writeln!(text, "\n{today} (UTC)");
             day = today;
         }
-        text.push_str(&hang(&pad(lead, width), &clean(&message.text)));
+        text.push_str(&hang(&pad(lead, width), &said(message)));
     }
     text
 }
@@ -104,6 +106,14 @@ fn lead(message: &MessageView, own: AccountId) -> String {
     let id = &message.id;
     let how = message.sending.map(sending).unwrap_or_default();
     format!("{}  {who:<8} {}#{}{how}", clock(message.time), id.installation.short(), id.number)
+}
+
+/// What a message says, for people.
+pub(super) fn said(message: &MessageView) -> String {
+    match message.kind {
+        MessageKind::Text => clean(&message.text),
+        MessageKind::Left => "* left the group".to_owned(),
+    }
 }
 
 /// How far an own message got, after two spaces.
@@ -119,6 +129,7 @@ pub(super) fn sending(state: SendState) -> String {
 
 #[cfg(test)]
 mod tests {
+    use waku_groupchat_core::api::Policy;
     use waku_groupchat_core::api::views::GroupState;
     use waku_groupchat_core::{GroupId, InstallationId, MessageId, Timestamp};
 
@@ -135,6 +146,7 @@ mod tests {
                 number,
             },
             account: AccountId::from_bytes([account; 32]),
+            kind: MessageKind::Text,
             text: text.to_owned(),
             time: Timestamp::from_secs(1_763_860_953 + secs),
             waku_hash: String::new(),
@@ -149,6 +161,7 @@ mod tests {
             accounts: 2,
             installations: 2,
             creator: InstallationId::from_bytes([1; 32]),
+            policy: Policy::default(),
         };
         let messages = [
             message(1, 1, 0, "noon?", Some(SendState::Stored)),

@@ -74,6 +74,11 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         | Event::Invitation { group, .. }
         | Event::Joined { group }
         | Event::MembersAdded { group, .. }
+        | Event::MembersRemoved { group, .. }
+        | Event::RolesChanged { group }
+        | Event::Removed { group }
+        | Event::Reordered { group, .. }
+        | Event::ChangeFailed { group, .. }
         | Event::ProfileChanged { group, .. } => Some(*group),
         Event::Message { id, .. } | Event::MessageState { id, .. } => Some(id.group),
         Event::Gap { gap } => Some(gap.group),

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use waku_groupchat_core::api::views::{GapState, MessageView};
-use waku_groupchat_core::api::{Event, EventRecord, Hold};
+use waku_groupchat_core::api::{ChangeKind, Event, EventRecord, Hold};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
-use super::messages::sending;
-use super::text::{clean, clean_line, clock, date, hang};
+use super::messages::{said, sending};
+use super::text::{clean_line, clock, date, hang};
 
 /// Makes lines of events, under a head a day.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Lines {
                     self.shown.insert((id.group, id.installation), id.number);
                 }
                 let lead = format!("{time}  {}", self.lead(message));
-                return text + &hang(&lead, &clean(&message.text));
+                return text + &hang(&lead, &said(message));
             }
             (Event::MessageState { id, state }, None) => {
                 let how = sending(*state);
@@ -144,6 +144,22 @@ impl Lines {
                 let who: Vec<_> = accounts.iter().map(|account| account.short()).collect();
                 format!("in the group now: {}", who.join(", "))
             }
+            Event::MembersRemoved { accounts, .. } => {
+                let who: Vec<_> = accounts.iter().map(|account| account.short()).collect();
+                format!("not in the group any more: {}", who.join(", "))
+            }
+            Event::RolesChanged { .. } => "roles or policy changed".to_owned(),
+            Event::Removed { .. } => {
+                "this installation is not in the group any more; what was said can still be read"
+                    .to_owned()
+            }
+            Event::Reordered { depth, .. } => {
+                let s = if *depth == 1 { "" } else { "s" };
+                format!("{depth} change{s} gave way to others made at the same time")
+            }
+            Event::ChangeFailed { change, reason, .. } => {
+                format!("{} was given up: {}", wish(*change), clean_line(reason))
+            }
             Event::ProfileChanged { name, description, .. } => {
                 let about = if description.is_empty() { "" } else { ": " };
                 format!("now called {}{about}{}", clean_line(name), clean_line(description))
@@ -172,9 +188,20 @@ impl Lines {
     }
 }
 
+/// What was asked for, in words.
+fn wish(change: ChangeKind) -> &'static str {
+    match change {
+        ChangeKind::Profile => "your change of name and description",
+        ChangeKind::Remove => "your removal of a member",
+        ChangeKind::Role => "your change of a role",
+        ChangeKind::Policy => "your change of the policy",
+        ChangeKind::Update => "your renewal of keys",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use waku_groupchat_core::api::views::SendState;
+    use waku_groupchat_core::api::views::{MessageKind, SendState};
 
     use super::*;
 
@@ -189,6 +216,7 @@ mod tests {
                 number,
             },
             account: AccountId::from_bytes([account; 32]),
+            kind: MessageKind::Text,
             text: text.to_owned(),
             time: Timestamp::ZERO,
             waku_hash: String::new(),

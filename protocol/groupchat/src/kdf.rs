@@ -116,6 +116,8 @@ labels! {
     ATTACHED_ENTRY = "attached entry";
     /// Hash: a group's log digest, over the ascending hashes of its attached entries.
     ATTACHED_LOG = "attached log";
+    /// Hash: decides between commits that leave one state, over its exported secret and the commit.
+    COMMIT_TIE = "commit tie";
     /// Hash: name of a message core.
     MESSAGE_CORE_HASH = "message core hash";
     /// Signature: a message core.

@@ -23,6 +23,19 @@ pub const FRONTIER_BYTES: usize = 256;
 pub const FRONTIER_BEYOND: usize = 8;
 /// Earlier states of a group that still open messages.
 pub const KEPT_STATES: usize = 64;
+/// States that were left less long ago than this are kept beyond [`KEPT_STATES`], up to
+/// [`KEPT_STATES_MOST`]: a member that commits in a hurry cannot push others' work out.
+pub const KEPT_STATES_LEAST_AGE: Duration = Duration::from_secs(86_400);
+/// Most states on the standing path that are kept for their age.
+pub const KEPT_STATES_MOST: usize = 256;
+/// Commits of one member that nobody stands on and nothing follows, which are kept.
+pub const KEPT_ASIDE: usize = 32;
+/// A leaf gets new keys about this often.
+pub const LEAF_UPDATE_EVERY: Duration = Duration::from_secs(30 * 86_400);
+/// Most commits a day in a group, about, that only give a leaf new keys.
+pub const LEAF_UPDATES_A_DAY: u32 = 4;
+/// Most changes of one group that were asked for here and are not made yet.
+pub const WAITING_CHANGES: usize = 1024;
 /// How long earlier states are kept at most.
 pub const KEPT_STATE_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Events kept for replay.

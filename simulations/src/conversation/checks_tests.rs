@@ -1,6 +1,6 @@
 //! A good run passes; each check fails on a run that was doctored for it.
 
-use waku_groupchat_core::api::views::{GapState, MessageView, TryView};
+use waku_groupchat_core::api::views::{GapState, MessageKind, MessageView, TryView};
 use waku_groupchat_core::{AccountId, GroupId, MessageId, Timestamp};
 
 use super::super::ledger::{Logged, Publish};
@@ -101,6 +101,7 @@ fn message(line: &SaidLine) -> MessageView {
     MessageView {
         id: line.id,
         account: line.account,
+        kind: MessageKind::Text,
         text: line.text.clone(),
         time: Timestamp::from_secs(1),
         waku_hash: publish(line, true).what.hash,

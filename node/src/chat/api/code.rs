@@ -43,6 +43,8 @@ codes! {
     LinkRequest = BAD_REQUEST "link-request";
     /// An account is named twice, or is the own one.
     RepeatedAccount = BAD_REQUEST "repeated-account";
+    /// The own account is not removed: it leaves.
+    OwnAccount = BAD_REQUEST "own-account";
     /// More cards than one invitation takes.
     TooManyCards = BAD_REQUEST "too-many-cards";
     /// A token without a scope allows nothing.
@@ -65,6 +67,8 @@ codes! {
     UnknownGroup = NOT_FOUND "unknown-group";
     /// No invitation to this group waits here.
     NoInvitation = NOT_FOUND "no-invitation";
+    /// No such account in the group.
+    NotAMember = NOT_FOUND "not-a-member";
     /// No such message here.
     UnknownMessage = NOT_FOUND "unknown-message";
     /// No such token here.
@@ -75,20 +79,16 @@ codes! {
     NoAccount = CONFLICT "no-account";
     /// This installation belongs to an account already.
     HasAccount = CONFLICT "has-account";
-    /// Only the installation that created the group can do this for now.
-    OnlyCreator = CONFLICT "only-creator";
+    /// The group's roles and policy do not allow it.
+    NotAllowed = CONFLICT "not-allowed";
+    /// This installation is not in the group any more, or leaves it.
+    NotInGroup = CONFLICT "not-in-group";
     /// Only the account's first installation can do this for now.
     OnlyFirstInstallation = CONFLICT "only-first-installation";
     /// A copy of this installation's database is in use elsewhere, so it sends no more.
     Copied = CONFLICT "copied";
-    /// An earlier change of the group is still on its way.
-    CommitPending = CONFLICT "commit-pending";
     /// The account is in the group already.
     AlreadyMember = CONFLICT "already-member";
-    /// The members cannot be changed that way.
-    Members = CONFLICT "members";
-    /// The group is too large for this.
-    TooLarge = CONFLICT "too-large";
     /// There are as many tokens as there can be.
     TooManyTokens = CONFLICT "too-many-tokens";
     /// The first token is not revoked over the API.
@@ -102,7 +102,7 @@ codes! {
     BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large";
     /// The body is not declared as JSON.
     MediaType = UNSUPPORTED_MEDIA_TYPE "media-type";
-    /// Too many messages of the group wait for the network: try again later.
+    /// Too many messages or changes of the group wait for the network: try again later.
     Busy = TOO_MANY_REQUESTS "busy";
     /// The chat has as much to do as it takes: try again after `Retry-After` seconds.
     QueueFull = TOO_MANY_REQUESTS "queue-full";

@@ -174,12 +174,14 @@ fn refused(error: &CommandError) -> Code {
         CommandError::NoInvitation(_) => Code::NoInvitation,
         CommandError::NoAccount => Code::NoAccount,
         CommandError::HasAccount(_) => Code::HasAccount,
-        CommandError::OnlyCreator { .. } => Code::OnlyCreator,
+        CommandError::NotAllowed(_) => Code::NotAllowed,
+        CommandError::NotInGroup(_) => Code::NotInGroup,
+        CommandError::NotAMember(_) => Code::NotAMember,
+        CommandError::OwnAccount => Code::OwnAccount,
         CommandError::OnlyFirstInstallation => Code::OnlyFirstInstallation,
-        CommandError::CommitPending(_) => Code::CommitPending,
         CommandError::AlreadyMember(_) => Code::AlreadyMember,
-        CommandError::Members(_) => Code::Members,
-        CommandError::TooLarge { .. } => Code::TooLarge,
+        // Found out when the change is made, after the answer: events tell of it.
+        CommandError::Members(_) | CommandError::TooLarge { .. } => Code::Internal,
         CommandError::Busy { .. } => Code::Busy,
         CommandError::Copied => Code::Copied,
     }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
     AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationView,
-    InvitationView, MemberView, MessageView, SendState, TryView,
+    InvitationView, MemberView, MessageKind, MessageView, SendState, TryView,
 };
-use waku_groupchat_core::api::{Event, EventRecord, RefusedReason};
+use waku_groupchat_core::api::{ChangeKind, Event, EventRecord, Policy, RefusedReason, Role};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::types::{
@@ -83,13 +83,15 @@ fn groups(all: &mut BTreeMap<&'static str, Value>) {
         accounts: 2,
         installations: 3,
         creator: OWN_INSTALLATION,
+        policy: Policy::default(),
     };
     put(all, "Profile", &Profile { name: name.clone(), description: description.clone() });
     put(all, "CreatedGroup", &CreatedGroup { group: GROUP });
     put(all, "GroupView", &view);
     put(all, "Groups", &Groups { groups: vec![view] });
-    let own = MemberView { account: OWN, installations: vec![OWN_INSTALLATION] };
-    let other = MemberView { account: OTHER, installations: vec![OTHER_INSTALLATION] };
+    let own = MemberView { account: OWN, role: Role::Owner, installations: vec![OWN_INSTALLATION] };
+    let other =
+        MemberView { account: OTHER, role: Role::Member, installations: vec![OTHER_INSTALLATION] };
     put(all, "Members", &Members { members: vec![own, other] });
     put(all, "NewInvitations", &NewInvitations { cards: vec![card()] });
     put(all, "Inviting", &Inviting { accounts: vec![OTHER] });
@@ -101,6 +103,7 @@ fn messages(all: &mut BTreeMap<&'static str, Value>) {
     let others = MessageView {
         id: others_message(),
         account: OTHER,
+        kind: MessageKind::Text,
         text: "Who is in?".to_owned(),
         time: AT,
         waku_hash: format!("0x{}", "5f".repeat(32)),
@@ -180,6 +183,7 @@ fn closed() -> StreamClosed {
 /// An event of each type.
 pub(in crate::chat) fn events() -> Vec<EventRecord> {
     let profile = ("Hut weekend".to_owned(), "Who brings what".to_owned());
+    let not_allowed = "not allowed in this group: this needs the role admin".to_owned();
     let events = [
         Event::Registered { account: OWN, day: DAY },
         Event::Message { id: others_message(), account: OTHER },
@@ -189,6 +193,11 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Invitation { group: GROUP, name: profile.0.clone(), from: OTHER },
         Event::Joined { group: GROUP },
         Event::MembersAdded { group: GROUP, accounts: vec![OTHER] },
+        Event::MembersRemoved { group: GROUP, accounts: vec![OTHER] },
+        Event::RolesChanged { group: GROUP },
+        Event::Removed { group: GROUP },
+        Event::Reordered { group: GROUP, depth: 1 },
+        Event::ChangeFailed { group: GROUP, change: ChangeKind::Profile, reason: not_allowed },
         Event::ProfileChanged { group: GROUP, name: profile.0, description: profile.1 },
         Event::MessageState { id: own_message(), state: SendState::Acknowledged },
         Event::Gap { gap: gap() },

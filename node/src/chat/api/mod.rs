@@ -132,24 +132,16 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        AlreadyMember, Busy, Card, CommitPending, Copied, CursorAhead, Expiry, FirstToken, Gone,
-        HasAccount, Length, LinkRequest, Members, NoAccount, NoAccountHere, NoInvitation, NoScope,
-        OnlyCreator, OnlyFirstInstallation, RepeatedAccount, TokenFile, TooLarge, TooManyCards,
-        TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
+        AlreadyMember, Busy, Card, Copied, CursorAhead, Expiry, FirstToken, Gone, HasAccount, Length,
+        LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAllowed, NotInGroup,
+        OnlyFirstInstallation, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams,
+        TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
-    let profile =
-        &[NoAccount, UnknownGroup, Length, OnlyCreator, CommitPending, Copied, Members, TooLarge];
-    let inviting = &[
-        NoAccount,
-        UnknownGroup,
-        OnlyCreator,
-        Copied,
-        Card,
-        RepeatedAccount,
-        TooManyCards,
-        AlreadyMember,
-    ];
+    let profile = &[NoAccount, UnknownGroup, Length, NotAllowed, NotInGroup, Busy, Copied];
+    let allowed = [NoAccount, UnknownGroup, NotAllowed, NotInGroup, Copied];
+    let invited = [Card, RepeatedAccount, TooManyCards, AlreadyMember];
+    let inviting = &[allowed.as_slice(), &invited].concat();
     let answering = &[NoAccount, NoInvitation];
     Routes::new()
         .core(Admin, &[HasAccount], routes!(accounts::create))
@@ -166,7 +158,11 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Read, &[], routes!(invitations::list))
         .core(Manage, answering, routes!(invitations::accept))
         .core(Manage, answering, routes!(invitations::decline))
-        .core(Send, &[NoAccount, UnknownGroup, Length, Busy, Copied], routes!(messages::send))
+        .core(
+            Send,
+            &[NoAccount, UnknownGroup, NotInGroup, Length, Busy, Copied],
+            routes!(messages::send),
+        )
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))
         .core(Read, &[UnknownGroup], routes!(groups::missing))

@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waku_groupchat_core::api::EventRecord;
 use waku_groupchat_core::api::views::{
     GapView, GroupView, InstallationView, InvitationView, MemberView, MessageCursor, MessageView,
 };
+use waku_groupchat_core::api::{EventRecord, Role};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::schema::{self, events, views};
@@ -103,6 +103,28 @@ pub struct Groups {
     /// All groups of this installation.
     #[schema(value_type = Vec<views::GroupView>)]
     pub groups: Vec<GroupView>,
+}
+
+/// To `PUT /groups/{group}/policy`, and in what a group is shown as: the least role that each right
+/// needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// To add accounts.
+    #[schema(value_type = views::Role)]
+    pub add: Role,
+    /// To remove accounts of at most the own role.
+    #[schema(value_type = views::Role)]
+    pub remove: Role,
+    /// To set name and description.
+    #[schema(value_type = views::Role)]
+    pub profile: Role,
+    /// To give and take roles up to the own one.
+    #[schema(value_type = views::Role)]
+    pub roles: Role,
+    /// To change the policy itself.
+    #[schema(value_type = views::Role)]
+    pub policy: Role,
 }
 
 /// From `GET /groups/{group}/members`.

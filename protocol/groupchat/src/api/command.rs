@@ -1,6 +1,7 @@
 //! What a person or a program can ask of the core, and the answers.
 
 use crate::account::{Card, Phrase};
+use crate::order::roles::{Policy, Role};
 use crate::{AccountId, GroupId, InstallationId, MessageId};
 
 /// Something to do. Accepted means durable: the answer comes after the batch that holds it. `Debug`
@@ -47,6 +48,39 @@ pub enum Command {
     },
     /// Forget an invitation.
     DeclineInvitation {
+        /// Which group.
+        group: GroupId,
+    },
+    /// Take all installations of these accounts out of a group.
+    Remove {
+        /// Which group.
+        group: GroupId,
+        /// Whom.
+        accounts: Vec<AccountId>,
+    },
+    /// Leave a group with this installation. What it had sent before still goes out.
+    Leave {
+        /// Which group.
+        group: GroupId,
+    },
+    /// Name an account's role in a group.
+    SetRole {
+        /// Which group.
+        group: GroupId,
+        /// Whose.
+        account: AccountId,
+        /// The role.
+        role: Role,
+    },
+    /// Set which role each right needs in a group.
+    SetPolicy {
+        /// Which group.
+        group: GroupId,
+        /// The policy.
+        policy: Policy,
+    },
+    /// Give this installation's leaf in a group new keys.
+    UpdateKeys {
         /// Which group.
         group: GroupId,
     },
@@ -126,21 +160,21 @@ pub enum CommandError {
     /// A group that no invitation waits for.
     #[error("no invitation to group {0} waits here")]
     NoInvitation(GroupId),
-    /// Until commits converge, only the creator's installation commits.
-    #[error(
-        "only the installation that created group {group} can do this for now: \
-         changes by other members come with the convergence engine"
-    )]
-    OnlyCreator {
-        /// The group.
-        group: GroupId,
-    },
+    /// The group's roles and policy do not allow it.
+    #[error("not allowed in this group: {0}")]
+    NotAllowed(String),
+    /// This installation was taken out of the group, or has left it.
+    #[error("this installation is not in group {0} any more")]
+    NotInGroup(GroupId),
+    /// An account that is not in the group.
+    #[error("account {0} is not in the group")]
+    NotAMember(AccountId),
+    /// The own account cannot be removed: leaving is for that.
+    #[error("the own account is not removed, it leaves: use leave")]
+    OwnAccount,
     /// MLS refuses the change of members.
     #[error("the members cannot be changed that way: {0}")]
     Members(String),
-    /// An earlier change of the group is still on its way.
-    #[error("an earlier change of group {0} is still on its way: try again when it is published")]
-    CommitPending(GroupId),
     /// Until accounts keep a group of their own, its first installation takes in others.
     #[error("only the account's first installation takes in others for now")]
     OnlyFirstInstallation,

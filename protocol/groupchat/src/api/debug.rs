@@ -49,6 +49,22 @@ impl fmt::Debug for Command {
             Self::DeclineInvitation { group } => {
                 f.debug_struct("DeclineInvitation").field("group", group).finish()
             }
+            Self::Remove { group, accounts } => {
+                f.debug_struct("Remove").field("group", group).field("accounts", accounts).finish()
+            }
+            Self::Leave { group } => f.debug_struct("Leave").field("group", group).finish(),
+            Self::SetRole { group, account, role } => f
+                .debug_struct("SetRole")
+                .field("group", group)
+                .field("account", account)
+                .field("role", role)
+                .finish(),
+            Self::SetPolicy { group, policy } => {
+                f.debug_struct("SetPolicy").field("group", group).field("policy", policy).finish()
+            }
+            Self::UpdateKeys { group } => {
+                f.debug_struct("UpdateKeys").field("group", group).finish()
+            }
             Self::Send { group, text } => {
                 f.debug_struct("Send").field("group", group).field("text", &Hidden(text)).finish()
             }
@@ -117,7 +133,8 @@ hiding!(AccountView, Event, GroupView, InvitationView, MessageView);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::views::GroupState;
+    use crate::api::Policy;
+    use crate::api::views::{GroupState, MessageKind};
     use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
     const SECRET: &str = "the hut at nine";
@@ -150,6 +167,7 @@ mod tests {
                     accounts: 1,
                     installations: 1,
                     creator: installation,
+                    policy: Policy::default(),
                 }
             ),
             format!(
@@ -157,6 +175,7 @@ mod tests {
                 MessageView {
                     id: MessageId { group, installation, number: 1 },
                     account,
+                    kind: MessageKind::Text,
                     text: text(),
                     time: Timestamp::ZERO,
                     waku_hash: String::new(),

@@ -74,6 +74,40 @@ pub enum Event {
         /// Who.
         accounts: Vec<AccountId>,
     },
+    /// Accounts are not in the group any more.
+    MembersRemoved {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        accounts: Vec<AccountId>,
+    },
+    /// Roles or the policy changed.
+    RolesChanged {
+        /// The group.
+        group: GroupId,
+    },
+    /// This installation is not in the group any more.
+    Removed {
+        /// The group.
+        group: GroupId,
+    },
+    /// Changes that were made at the same time were put in another order: the newest ones of this
+    /// group do not stand, and what was asked for here among them is made again.
+    Reordered {
+        /// The group.
+        group: GroupId,
+        /// How many changes do not stand any more.
+        depth: u64,
+    },
+    /// A change that was asked for here was given up: it is not allowed where the group stands now.
+    ChangeFailed {
+        /// The group.
+        group: GroupId,
+        /// What was asked for.
+        change: ChangeKind,
+        /// Why, for people.
+        reason: String,
+    },
     /// Name or description changed.
     ProfileChanged {
         /// The group.
@@ -126,6 +160,22 @@ pub enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// What somebody asked to change in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// Name and description.
+    Profile,
+    /// Taking an installation out.
+    Remove,
+    /// An account's role.
+    Role,
+    /// Which role each right needs.
+    Policy,
+    /// New keys of the own leaf.
+    Update,
 }
 
 /// Why an inbound message was refused.

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use waku_groupchat_waku::{ContentTopic, MessageHash, WakuMessage};
 
+pub use crate::order::roles::{Policy, Right, Role};
 pub use command::{Answer, Command, CommandError};
-pub use event::{Event, EventRecord, RefusedReason};
+pub use event::{ChangeKind, Event, EventRecord, RefusedReason};
 
 use crate::{GroupId, MessageId, Timestamp};
 
@@ -136,6 +137,10 @@ pub enum PublishKind {
     Retry(MessageId),
     /// A commit of a group.
     Commit(GroupId),
+    /// What a member knows of everybody's numbers, after activity in a group.
+    Sync(GroupId),
+    /// Something for a member that missed it: another's message, a commit, or asking for one.
+    Repair(GroupId),
     /// The part of an invitation that all invited accounts share.
     InvitationShared(GroupId),
     /// The part of an invitation for one account.
@@ -153,6 +158,8 @@ impl PublishKind {
             Self::Message(_) => "message",
             Self::Retry(_) => "retry",
             Self::Commit(_) => "commit",
+            Self::Sync(_) => "sync",
+            Self::Repair(_) => "repair",
             Self::InvitationShared(_) => "invitation-shared",
             Self::InvitationEnvelope(_) => "invitation-envelope",
             Self::Registration => "registration",
@@ -237,6 +244,14 @@ pub struct Config {
     pub registration_delay: Duration,
     /// Invitation envelopes leave at a random time within this. Default 30 s.
     pub invitation_delay: Duration,
+    /// A sync leaves at a random time after activity in a group, not before this; later in large
+    /// groups. Default one minute.
+    pub sync_after: Duration,
+    /// Who read nothing in a group for this long says so with a sync. Default a day.
+    pub quiet: Duration,
+    /// What somebody missed is answered at a random time within this; later in large groups.
+    /// Default 10 s.
+    pub answer_within: Duration,
     /// How often store peers are asked for everything since the last time, so that a commit lost
     /// on the way is found. Default 5 minutes.
     pub catch_up: Duration,
@@ -255,6 +270,9 @@ impl Config {
             registration_period: Duration::from_secs(86_400),
             registration_delay: Duration::from_secs(1800),
             invitation_delay: Duration::from_secs(30),
+            sync_after: Duration::from_secs(60),
+            quiet: Duration::from_secs(86_400),
+            answer_within: Duration::from_secs(10),
             catch_up: Duration::from_secs(300),
         }
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::order::roles::{Policy, Role};
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// The own account. `Debug` hides the card.
@@ -43,6 +44,10 @@ pub enum GroupState {
     Invited,
     /// In it.
     Joined,
+    /// In it until somebody takes this installation out, as it said it wants.
+    Leaving,
+    /// Not in it any more. What was said before can still be read.
+    Removed,
 }
 
 /// A group. `Debug` hides name and description.
@@ -65,6 +70,8 @@ pub struct GroupView {
     pub installations: usize,
     /// The installation that created it.
     pub creator: InstallationId,
+    /// Which role each right needs.
+    pub policy: Policy,
 }
 
 /// An account in a group.
@@ -73,6 +80,8 @@ pub struct GroupView {
 pub struct MemberView {
     /// The account.
     pub account: AccountId,
+    /// Its role. A role that nobody holds falls to the next one below.
+    pub role: Role,
     /// Its installations in the group.
     pub installations: Vec<InstallationId>,
 }
@@ -94,6 +103,16 @@ pub enum SendState {
     Acknowledged,
 }
 
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageKind {
+    /// A text.
+    Text,
+    /// The sender's last word: it leaves the group.
+    Left,
+}
+
 /// A message. `Debug` hides the text.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,7 +121,9 @@ pub struct MessageView {
     pub id: MessageId,
     /// The sender's account.
     pub account: AccountId,
-    /// The text.
+    /// What it is.
+    pub kind: MessageKind,
+    /// The text; empty where it is none.
     pub text: String,
     /// The sender's time for it: after that of everything it had read in the group.
     pub time: Timestamp,

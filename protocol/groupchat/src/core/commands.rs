@@ -4,16 +4,17 @@
 
 use std::time::Duration;
 
+use super::group::Group;
 use super::outbox::place_key;
 use super::records::{
     AccountRecord, KeptKey, MessageRecord, OutgoingKind, Secret32, Sending, key, write,
 };
-use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{Card, Entry, InstallationKey, Phrase, RegistrationSecret};
 use crate::api::{Answer, Command, CommandError};
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::limits::{CLOCK_FOLLOW, DESCRIPTION_BYTES, NAME_BYTES, OUTBOX_MESSAGES, TEXT_BYTES};
+use crate::mls::StateId;
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, MessageId};
 
@@ -31,6 +32,11 @@ impl Inner {
             Command::AcceptInvitation { group } => self.accept_invitation(tx, group),
             Command::DeclineInvitation { group } => self.decline_invitation(tx, group),
             Command::Send { group, text } => self.send(tx, group, text),
+            Command::Remove { group, accounts } => self.remove_accounts(tx, group, &accounts),
+            Command::Leave { group } => self.leave(tx, group),
+            Command::SetRole { group, account, role } => self.set_role(tx, group, account, role),
+            Command::SetPolicy { group, policy } => self.set_policy(tx, group, policy),
+            Command::UpdateKeys { group } => self.update_leaf(tx, group),
         }
     }
 
@@ -45,6 +51,23 @@ impl Inner {
             .get(&id)
             .filter(|g| g.record.invitation.is_none())
             .ok_or(Stop::Command(CommandError::UnknownGroup(id)))
+    }
+
+    /// A group that this installation is in, and has not left.
+    pub(super) fn inside(&self, id: GroupId) -> Result<&Group, Stop> {
+        let group = self.joined(id)?;
+        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        if inside && !group.record.leaving {
+            Ok(group)
+        } else {
+            Err(Stop::Command(CommandError::NotInGroup(id)))
+        }
+    }
+
+    /// The state that a group stands in.
+    pub(super) fn tip_of(&self, id: GroupId) -> Result<StateId, Stop> {
+        let tip = self.joined(id)?.tip().ok_or(Fault::Bug("a joined group without a state"))?;
+        Ok(tip.id)
     }
 
     fn create_account(&mut self, tx: &mut Tx<'_>) -> Result<Answer, Stop> {
@@ -89,11 +112,22 @@ impl Inner {
     }
 
     fn send(&mut self, tx: &mut Tx<'_>, id: GroupId, text: String) -> Result<Answer, Stop> {
+        self.own()?;
+        length("text", &text, 1, TEXT_BYTES)?;
+        self.say(tx, id, Content::Text(text))
+    }
+
+    /// Numbers, signs, keeps and queues a message.
+    pub(super) fn say(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        content: Content,
+    ) -> Result<Answer, Stop> {
         let own = self.own()?;
         let (installation, account) = (own.installation, own.account);
         let signing = own.key();
-        length("text", &text, 1, TEXT_BYTES)?;
-        self.joined(id)?;
+        self.inside(id)?;
         self.is_the_only_one()?;
         let waiting = self.outgoing.messages_of(&id);
         if waiting >= OUTBOX_MESSAGES {
@@ -115,7 +149,7 @@ impl Inner {
             previous: group.send.previous,
             epoch: tip.epoch,
             time,
-            text,
+            content,
         };
         let signed = SignedCore::sign(&core, &signing);
         let frontier =
@@ -129,19 +163,22 @@ impl Inner {
             core: signed.bytes().to_vec(),
             signature: signed.signature().to_vec(),
             frontier,
+            note: None,
+            passed_over: self.passed_over(id),
         };
-        let content = self.encrypt_frame(tx, id, tip.id, &application)?;
         let message = MessageId { group: id, installation, number: core.number };
+        let content = self.encrypt_frame(tx, id, Some(message), tip.id, &application)?;
         let record = MessageRecord {
             account,
             core: application.core,
             signature: application.signature,
-            waku_hash: waku_groupchat_waku::MessageHash::from_bytes([0; 32]),
+            waku_hash: super::outbox::UNSENT,
             sending: Some(Sending::Queued),
         };
         self.save_message(tx, message, time, &record)?;
         let kind = OutgoingKind::Message { id: message, state: tip.id };
         self.enqueue(tx, kind, content, tx.now)?;
+        self.active(tx, id);
         Ok(Answer::Accepted { message })
     }
 

@@ -1,133 +1,64 @@
-//! Commits: made in a child of the tip, published, and applied once relay peers took them.
+//! Commits: made on a copy of the tip, published, and only then part of the group's graph.
 //!
-//! A commit is made, or processed, in a child of the state it leaves ([`View::Child`]), so that
-//! state stays as it was, for what is still under way in it. A child is kept once nothing of it can
-//! be refused any more. Until commits of several members converge, only the group's creator
-//! commits, and its commits follow one another.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Each state has a namespace of its own in the store. A commit is made, or processed, in a copy
+//! of the state it leaves, so that state stays as it was, for what is still under way in it and for
+//! other commits that leave it. Whoever made it, a commit that is valid by the state it leaves
+//! enters the graph; where the group then stands is for [`super::standing`] to say.
 
 use openmls::group::MlsGroup;
 use prost::Message as _;
 
+use super::agreed::{Agreed, Parameters};
+use super::group::{Group, Line, commit_key, save_state};
+use super::judge::{Breach, Proposed};
 use super::loaded::{Loaded, Place};
+use super::log_set::LogSet;
 use super::members;
 use super::records::{
-    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateRecord,
+    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateKeys, StateRecord,
+    Wish,
 };
-use super::state::{Group, load};
+use super::state::load;
 use super::{Fault, Inner, Stop, Tx};
-use crate::account::{Entry, Log};
-use crate::api::{Answer, CommandError, Event, RefusedReason};
+use crate::api::{Answer, CommandError, RefusedReason};
+use crate::group::message::SignedCore;
 use crate::kdf::{self, label};
-use crate::mls::message::Inbound;
+use crate::mls::group::Proposals;
+use crate::mls::message::{Inbound, Staged};
 use crate::mls::package::Package;
-use crate::mls::{self, Provider, StateId, View};
+use crate::mls::{self, MlsError, Provider, StateId, View};
+use crate::order::roles::{Authority, Rights};
+use crate::order::{Commit, Leaf};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, InstallationId};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
-/// GroupContext extension: name and description.
-pub(super) const PROFILE: u16 = 0xF7A0;
-/// GroupContext extension: what never changes.
-pub(super) const PARAMETERS: u16 = 0xF7A1;
-/// GroupContext extension: digest of the attached log entries.
-pub(super) const LOG_DIGEST: u16 = 0xF7A2;
+/// MLS exporter label of the secret that topics and seals of a state are derived from.
+const WIRE_EXPORT: &str = "waku-groupchat/1 wire";
+/// MLS exporter label of the secret that decides between commits that leave a state.
+const TIE_EXPORT: &str = "waku-groupchat/1 tie";
+/// MLS exporter label of the name by which members call a state.
+const NAME_EXPORT: &str = "waku-groupchat/1 state";
 
-/// What all members agree on, as the GroupContext extensions carry it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Agreed {
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) period: u64,
-    pub(super) creator: InstallationId,
-    pub(super) nonce: [u8; 16],
-    pub(super) log_digest: [u8; 32],
+/// A commit that is to be made in the tip.
+pub(super) struct Plan {
+    /// What all agree on after it; the digest of log entries is filled in.
+    pub(super) agreed: Agreed,
+    pub(super) adds: Vec<(AccountId, Package)>,
+    pub(super) removes: Vec<InstallationId>,
+    /// Members that go by their own word, with it.
+    pub(super) words: Vec<(InstallationId, pb::SignedWord)>,
+    pub(super) attached: Vec<Vec<u8>>,
+    pub(super) invitees: Option<super::invite::Invitees>,
+    pub(super) update: bool,
+    pub(super) fulfils: Vec<Wish>,
 }
 
-impl Agreed {
-    pub(super) fn of(record: &GroupRecord) -> Self {
-        Self {
-            name: record.name.clone(),
-            description: record.description.clone(),
-            period: record.period,
-            creator: record.creator,
-            nonce: record.nonce,
-            log_digest: log_digest(&record.log),
-        }
-    }
-
-    /// Whether a group's id is the one of its creator and nonce: nobody else can make that group.
-    pub(super) fn names(&self, id: GroupId) -> bool {
-        group_id(self.creator, &self.nonce) == id
-    }
-
-    pub(super) fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
-        let profile =
-            pb::Profile { name: self.name.clone(), description: self.description.clone() };
-        let parameters = pb::Parameters {
-            topic_period: self.period,
-            creator: self.creator.as_bytes().to_vec(),
-            nonce: self.nonce.to_vec(),
-        };
-        vec![
-            (PROFILE, profile.encode_to_vec()),
-            (PARAMETERS, parameters.encode_to_vec()),
-            (LOG_DIGEST, self.log_digest.to_vec()),
-        ]
-    }
-
-    pub(super) fn parse(extensions: &[(u16, Vec<u8>)]) -> Option<Self> {
-        let find = |kind| extensions.iter().find(|(k, _)| *k == kind).map(|(_, v)| v.as_slice());
-        let profile = pb::Profile::decode(find(PROFILE)?).ok()?;
-        let parameters = pb::Parameters::decode(find(PARAMETERS)?).ok()?;
-        let sound = (1..=crate::limits::NAME_BYTES).contains(&profile.name.len())
-            && profile.description.len() <= crate::limits::DESCRIPTION_BYTES
-            && (1..=86_400).contains(&parameters.topic_period);
-        sound.then_some(Self {
-            name: profile.name,
-            description: profile.description,
-            period: parameters.topic_period,
-            creator: InstallationId::from_slice(&parameters.creator)?,
-            nonce: parameters.nonce.try_into().ok()?,
-            log_digest: find(LOG_DIGEST)?.try_into().ok()?,
-        })
-    }
-}
-
-/// The id of a group: bound to who made it.
-pub(super) fn group_id(creator: InstallationId, nonce: &[u8; 16]) -> GroupId {
-    let hash = kdf::hash(label::GROUP_ID, &[creator.as_bytes(), nonce]);
-    let mut id = [0; GroupId::LEN];
-    id.copy_from_slice(&hash[..GroupId::LEN]);
-    GroupId::from_bytes(id)
-}
-
-/// Digest of a set of log entries: their order does not enter.
-pub(super) fn log_digest(entries: &[Vec<u8>]) -> [u8; 32] {
-    let hashes: BTreeSet<[u8; 32]> =
-        entries.iter().map(|e| kdf::hash(label::ATTACHED_ENTRY, &[e])).collect();
-    let parts: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
-    kdf::hash(label::ATTACHED_LOG, &parts)
-}
-
-/// Whether the accounts' logs prove every one of these installations.
-pub(super) fn proven(entries: &[Vec<u8>], members: &[(InstallationId, AccountId)]) -> bool {
-    let mut logs: BTreeMap<AccountId, Log> = BTreeMap::new();
-    for entry in entries.iter().filter_map(|bytes| Entry::decode(bytes).ok()) {
-        let account = entry.body().account;
-        logs.entry(account).or_insert_with(|| Log::new(account)).insert(entry);
-    }
-    let live: BTreeMap<_, _> = logs.into_iter().map(|(a, log)| (a, log.live())).collect();
-    members.iter().all(|(installation, account)| {
-        live.get(account).is_some_and(|live| live.contains_key(installation))
-    })
-}
-
-/// The union of two sets of entries, in the order of the first.
-pub(super) fn union(known: &[Vec<u8>], more: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut there: BTreeSet<&Vec<u8>> = known.iter().collect();
-    let new = more.iter().filter(|entry| there.insert(entry));
-    known.iter().chain(new).cloned().collect()
+/// An own commit, not queued yet.
+struct Made {
+    content: Vec<u8>,
+    commit: Vec<u8>,
+    invitations: Option<PendingInvitations>,
+    group: MlsGroup,
 }
 
 impl Inner {
@@ -138,40 +69,49 @@ impl Inner {
         description: String,
     ) -> Result<Answer, Stop> {
         let own = self.own()?;
-        let (installation, account, log) = (own.installation, own.account, own.log.clone());
-        let signing = own.key();
+        let (installation, account) = (own.installation, own.account);
+        let (entries, signing) = (own.log.clone(), own.key());
         super::commands::profile(&name, &description)?;
         let mut nonce = [0; 16];
         self.rng.fill(&mut nonce);
-        let id = group_id(installation, &nonce);
+        let id = super::agreed::group_id(installation, &nonce);
+        let mut log = LogSet::default();
+        log.extend(&entries);
+        let authority = Authority::of_owner(account);
+        let agreed = Agreed { name, description, authority, log_digest: log.digest() };
+        let first = self.new_state();
         let record = GroupRecord {
-            name,
-            description,
             creator: installation,
             nonce,
             period: self.config.topic_period.as_secs().max(1),
-            states: Vec::new(),
+            root: Some(first),
             joined: 0,
-            log,
-            members: vec![(installation, account)],
             came_at: Vec::new(),
             baselines: Vec::new(),
+            revoked: Vec::new(),
             pending: None,
             invitation: None,
+            passed_over: Vec::new(),
+            update_at: Timestamp::ZERO,
+            leaving: false,
         };
-        let first = self.new_state();
-        let extensions = Agreed::of(&record).extensions();
+        let extensions = agreed.extensions(&Parameters::of(&record));
         let identity = members::identity(account, installation);
         let provider = self.provider(tx, View::Child { group: id, parent: None, child: first });
         let group = mls::group::create(&provider, &signing, &identity, &extensions)?;
         provider.keep()?;
-        let state = self.state_record(tx, id, first, &group)?;
+        let state = self.state_record(tx, id, first, &group, agreed)?;
         self.loaded.put(Place::now(id, first), Loaded::new(group));
-        self.groups.insert(id, Group::new(record));
-        self.advance(tx, id, state)?;
-        let group = self.groups.get(&id).ok_or(Fault::Bug("a group just made"))?;
+        let leaf = Leaf { installation, since: None };
+        let line = Line::new(state, [(leaf, account)], log);
+        let group = Group::new(record, Some(line));
         group.save(tx, &id)?;
         group.save_send(tx, &id)?;
+        group.save_root(tx, &id)?;
+        self.groups.insert(id, group);
+        self.wait_for_quiet(tx, id);
+        self.plan_leaf_update(tx, id, false)?;
+        self.topics.clear();
         Ok(Answer::GroupCreated { group: id })
     }
 
@@ -182,123 +122,134 @@ impl Inner {
         id: GroupId,
         state: StateId,
         group: &MlsGroup,
+        agreed: Agreed,
     ) -> Result<StateRecord, Fault> {
-        let provider = self.provider(tx, View::Base(id, state));
-        let wire = mls::group::export(group, &provider, WIRE_EXPORT, &[])?;
-        let epoch = mls::group::epoch(group);
-        Ok(StateRecord { id: state, epoch, wire: Secret32(*wire), since: tx.now })
+        let keys = export_keys(group, &self.provider(tx, View::Base(id, state)))?;
+        Ok(StateRecord {
+            id: state,
+            epoch: mls::group::epoch(group),
+            keys: Some(keys),
+            since: tx.now,
+            agreed,
+            commit: None,
+            attached: Vec::new(),
+            revoked: Vec::new(),
+            fulfils: Vec::new(),
+        })
     }
 
-    pub(super) fn set_profile(
-        &mut self,
-        tx: &mut Tx<'_>,
-        id: GroupId,
-        name: String,
-        description: String,
-    ) -> Result<Answer, Stop> {
-        super::commands::profile(&name, &description)?;
-        self.may_commit(id)?;
-        let group = self.joined(id)?;
-        let mut after = group.record.clone();
-        after.name = name;
-        after.description = description;
-        self.commit(tx, id, after, Vec::new(), None)?;
-        Ok(Answer::Done)
+    /// Whether an own commit can be made now: one at a time.
+    pub(super) fn may_commit(&self, id: GroupId) -> bool {
+        self.groups.get(&id).is_some_and(|group| {
+            let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+            let free = group.record.pending.is_none() && !group.record.leaving;
+            inside && free && self.copied.is_none()
+        })
     }
 
-    /// Only the creator commits for now, and one commit at a time.
-    pub(super) fn may_commit(&self, id: GroupId) -> Result<(), Stop> {
-        let own = self.own()?.installation;
-        self.is_the_only_one()?;
-        let group = self.joined(id)?;
-        if group.record.creator != own {
-            return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
-        }
-        if group.record.pending.is_some() {
-            return Err(Stop::Command(CommandError::CommitPending(id)));
-        }
-        Ok(())
-    }
-
-    /// Makes a commit that leads to `after` and queues it. `packages` are added; `invitations`
-    /// makes what goes out to them from the Welcome and the tree.
+    /// Makes a commit in the tip and queues it. Refused is what would not be valid.
     pub(super) fn commit(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
-        after: GroupRecord,
-        packages: Vec<Package>,
-        invitations: Option<super::invite::Invitees>,
+        mut plan: Plan,
     ) -> Result<(), Stop> {
-        let before = self.joined(id)?;
-        let tip = before.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
-        let known: BTreeSet<&Vec<u8>> = before.record.log.iter().collect();
-        let attached: Vec<Vec<u8>> =
-            after.log.iter().filter(|e| !known.contains(e)).cloned().collect();
+        let own = self.own()?;
+        let author = (own.installation, own.account);
+        let group = self.joined(id)?;
+        let line = group.line.as_ref().ok_or(Fault::Bug("a joined group without states"))?;
+        let tip = line.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
+        let mut log = line.log.clone();
+        let attached = log.missing(&plan.attached);
+        log.extend(&attached);
+        plan.agreed.log_digest = log.digest();
+        let adds: Vec<_> = plan.adds.iter().map(|(a, p)| (p.installation, *a)).collect();
+        let leaving: Vec<InstallationId> = plan.words.iter().map(|(i, _)| *i).collect();
+        let parameters = group.parameters();
+        let uses = Proposed {
+            author,
+            adds: &adds,
+            removes: &plan.removes,
+            leaving: &leaving,
+            swaps: &[],
+            members: &line.members,
+            before: (&tip.agreed, &parameters),
+            after: (&plan.agreed, &parameters),
+            log: &log,
+        }
+        .judge()
+        .map_err(|breach| Stop::Command(CommandError::NotAllowed(breach.to_string())))?;
+        let revoked = revoked_by(&log, &attached, &line.members);
+        let (agreed, fulfils) = (plan.agreed.clone(), std::mem::take(&mut plan.fulfils));
+        let mut removes = plan.removes.clone();
+        removes.extend(&leaving);
         let next = self.new_state();
         let provider =
             self.provider(tx, View::Child { group: id, parent: Some(tip.id), child: next });
-        let Made { content, invitations, group } =
-            self.make_commit(id, &provider, &after, packages, attached, invitations)?;
+        let made = self.make_commit(id, &provider, plan, &removes, &attached, &log)?;
         provider.keep()?;
-        self.mark_seen(tx, id, &content);
-        self.note_frame(tx, id, tip.id, &content)?;
-        let state = self.state_record(tx, id, next, &group)?;
+        self.mark_seen(tx, id, &made.content);
+        self.note_frame(tx, id, tip.id, &made.content)?;
+        let commit = effect(&tip, author, &made.commit, (adds, removes), uses, &agreed);
+        let mut state = self.state_record(tx, id, next, &made.group, agreed)?;
+        state.commit = Some(commit);
+        (state.attached, state.revoked, state.fulfils) = (attached, revoked, fulfils);
+        tx.overlay.put(commit_key(&id, next), made.content.clone());
         let kind = OutgoingKind::Commit { group: id, state: tip.id };
-        let outgoing = self.enqueue(tx, kind, content, tx.now)?;
-        self.loaded.put(Place::now(id, next), Loaded::new(group));
-        let pending = PendingCommit {
-            next: state,
-            outgoing,
-            name: after.name,
-            description: after.description,
-            log: after.log,
-            members: after.members,
-            invitations,
-        };
+        let outgoing = self.enqueue(tx, kind, made.content, tx.now)?;
+        self.loaded.put(Place::now(id, next), Loaded::new(made.group));
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
-        group.record.pending = Some(pending);
+        let invitations = made.invitations;
+        group.record.pending = Some(PendingCommit { next: state, outgoing, invitations });
         group.save(tx, &id)?;
         self.topics.clear();
         Ok(())
     }
 
-    /// The part of a commit that can be refused, all in the child that the provider shows.
+    /// The part of a commit that MLS can refuse, all in the child that the provider shows.
     fn make_commit(
         &self,
         id: GroupId,
         provider: &Provider<'_>,
-        after: &GroupRecord,
-        packages: Vec<Package>,
-        attached: Vec<Vec<u8>>,
-        invitations: Option<super::invite::Invitees>,
+        plan: Plan,
+        removes: &[InstallationId],
+        attached: &[Vec<u8>],
+        log: &LogSet,
     ) -> Result<Made, Stop> {
-        let refused = |reason: String| Stop::Command(CommandError::Members(reason));
-        if !proven(&after.log, &after.members) {
-            return Err(refused("an installation is not proven by its account's log".to_owned()));
-        }
         let signing = self.own()?.key();
-        let extensions = Agreed::of(after).extensions();
+        let group = self.joined(id)?;
+        let changed = group.agreed().is_none_or(|before| *before != plan.agreed);
+        let extensions = plan.agreed.extensions(&group.parameters());
+        let proposals = Proposals {
+            adds: plan.adds.into_iter().map(|(_, package)| package).collect(),
+            removes,
+            extensions: changed.then_some(extensions.as_slice()),
+            update: plan.update,
+        };
         let mut group = load(provider)?;
-        let made = mls::group::commit(&mut group, provider, &signing, packages, Some(&extensions))?
-            .map_err(|reason| refused(reason.to_string()))?;
+        let made = mls::group::commit(&mut group, provider, &signing, proposals)?
+            .map_err(|reason| Stop::Command(CommandError::Members(reason.to_string())))?;
         mls::group::merge_pending(&mut group, provider)?;
         let tree = mls::group::ratchet_tree(&group)?;
-        let handshake = pb::Handshake { commit: made.commit, log_entries: attached };
+        let handshake = pb::Handshake {
+            commit: made.commit.clone(),
+            log_entries: attached.to_vec(),
+            words: plan.words.into_iter().map(|(_, word)| word).collect(),
+        };
         let mark = super::copied::mark(&signing, &handshake.commit);
         let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark };
         let content = frame.encode_to_vec();
         super::invite::fits(content.len())?;
-        let invitations = match (invitations, made.welcome) {
+        let invitations = match (plan.invitees, made.welcome) {
             (Some(invitees), Some(welcome)) => {
-                Some(self.prepare_invitations(id, invitees, &welcome, tree, after)?)
+                Some(self.prepare_invitations(id, invitees, &welcome, tree, log)?)
             }
             _ => None,
         };
-        Ok(Made { content, invitations, group })
+        Ok(Made { content, commit: made.commit, invitations, group })
     }
 
-    /// Relay peers took an own commit: it is applied.
+    /// Relay peers took an own commit: it is part of the graph, and others may stand on it.
     pub(super) fn commit_published(
         &mut self,
         tx: &mut Tx<'_>,
@@ -309,132 +260,280 @@ impl Inner {
         let Some(pending) = group.record.pending.take_if(|p| p.outgoing == outgoing) else {
             return Ok(());
         };
-        let PendingCommit { next, name, description, log, members, invitations, .. } = pending;
-        self.advance(tx, id, next)?;
-        self.change_record(tx, id, name, description, log, members)?;
+        let PendingCommit { next, invitations, .. } = pending;
+        let state = next.id;
+        group.save(tx, &id)?;
+        let since = next.since;
+        if !self.enter(tx, id, next)? {
+            return Ok(());
+        }
+        // others may have been quicker to build on it than relay peers to take it
+        self.replay(tx, id, state, since);
         match invitations {
-            Some(invitations) => self.send_invitations(tx, id, invitations),
+            Some(invitations) => self.send_invitations(tx, id, state, invitations),
             None => Ok(()),
         }
     }
 
-    /// Takes over what a commit changed, tells of it, and saves the group.
-    fn change_record(
-        &mut self,
-        tx: &mut Tx<'_>,
-        id: GroupId,
-        name: String,
-        description: String,
-        log: Vec<Vec<u8>>,
-        members: Vec<(InstallationId, AccountId)>,
-    ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        let record = &mut group.record;
-        let known: BTreeSet<AccountId> = record.members.iter().map(|&(_, a)| a).collect();
-        let now: BTreeSet<AccountId> = members.iter().map(|&(_, a)| a).collect();
-        let accounts: Vec<AccountId> = now.difference(&known).copied().collect();
-        let number = group.send.number;
-        let before: BTreeSet<_> = record.members.iter().collect();
-        let joined: Vec<(InstallationId, u64)> = members
-            .iter()
-            .filter(|member| !before.contains(member))
-            .map(|&(installation, _)| (installation, number))
-            .collect();
-        record.came_at.extend(joined);
-        let renamed = record.name != name || record.description != description;
-        record.name.clone_from(&name);
-        record.description.clone_from(&description);
-        record.log = log;
-        record.members = members;
-        group.index_members();
-        group.save(tx, &id)?;
-        if !accounts.is_empty() {
-            self.emit(tx, Event::MembersAdded { group: id, accounts })?;
+    /// Puts a state into the graph and settles where the group stands; `false` if the state it
+    /// comes from is not kept any more.
+    fn enter(&mut self, tx: &mut Tx<'_>, id: GroupId, state: StateRecord) -> Result<bool, Fault> {
+        let Some(line) = self.groups.get_mut(&id).and_then(|g| g.line.as_mut()) else {
+            return Ok(false);
+        };
+        let fulfils = state.fulfils.clone();
+        let crowded = line.crowded(&state);
+        if !line.insert(state.clone()) {
+            self.drop_states(tx, id, &[state.id])?;
+            return Ok(false);
         }
-        if renamed {
-            self.emit(tx, Event::ProfileChanged { group: id, name, description })?;
-        }
-        Ok(())
+        save_state(tx, &id, &state)?;
+        self.fulfilled(tx, id, state.id, &fulfils)?;
+        self.drop_states(tx, id, &crowded)?;
+        self.topics.clear();
+        self.settle(tx, id)?;
+        Ok(true)
     }
 
-    /// Another member's commit, sealed under the tip, which is `state`.
+    /// Another member's commit, sealed under `state`, whose content is `content`.
     pub(super) fn commit_received(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
         state: StateId,
         handshake: &pb::Handshake,
+        content: &[u8],
     ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let Some(since) = group.tip().map(|tip| tip.since) else { return Ok(()) };
-        let record = group.record.clone();
+        let Some(from) = self.groups.get(&id).and_then(|g| g.state(state)).cloned() else {
+            return Ok(());
+        };
         let next = self.new_state();
-        let provider =
-            self.provider(tx, View::Child { group: id, parent: Some(state), child: next });
-        match apply(&provider, &record, handshake)? {
-            Ok((applied, agreed, members, log)) => {
-                provider.keep()?;
-                let state = self.state_record(tx, id, next, &applied)?;
-                self.loaded.put(Place::now(id, next), Loaded::new(applied));
-                self.advance(tx, id, state)?;
-                self.change_record(tx, id, agreed.name, agreed.description, log, members)?;
-                // what was sealed under the new state may have come before this commit, which may
-                // itself be a late repeat
-                self.replay(tx, id, since);
+        let parent = Some(state);
+        let provider = self.provider(tx, View::Child { group: id, parent, child: next });
+        let applied = self.apply(tx, id, &provider, (&from, next), handshake)?;
+        if let Ok((_, Some(_))) = &applied {
+            provider.keep()?;
+        }
+        match applied {
+            Ok((record, group)) => {
+                if let Some(group) = group {
+                    self.loaded.put(Place::now(id, next), Loaded::new(group));
+                }
+                tx.overlay.put(commit_key(&id, next), content.to_vec());
+                let open = record.keys.is_some();
+                if self.enter(tx, id, record)? && open {
+                    // what was sealed under the new state may have come before this commit, which
+                    // may itself be a late repeat
+                    self.replay(tx, id, next, from.since);
+                }
                 Ok(())
             }
             Err((installation, reason)) => self.refuse(tx, Some(id), installation, reason),
         }
     }
+
+    /// Processes a commit in the child that the provider shows, and judges it by the state it
+    /// leaves alone. Without a group if it takes this installation out.
+    fn apply(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        provider: &Provider<'_>,
+        (from, next): (&StateRecord, StateId),
+        handshake: &pb::Handshake,
+    ) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
+        let mut group = load(provider)?;
+        let received = mls::message::receive(&mut group, provider, &handshake.commit)?;
+        let Inbound::Commit(staged) = received else {
+            return Ok(Err((None, RefusedReason::Mls)));
+        };
+        let Some(author) = members::parse(&staged.sender) else {
+            return Ok(Err((None, RefusedReason::Mls)));
+        };
+        let refused = |reason| Ok(Err((Some(author.0), reason)));
+        let judged = match self.judge(id, from, &group, author, &staged, handshake) {
+            Ok(judged) => judged,
+            Err(reason) => return refused(reason),
+        };
+        let Judged { commit, agreed, revoked } = judged;
+        let (mut record, group) = if staged.removes_self() {
+            let closed = StateRecord {
+                id: next,
+                epoch: staged.epoch,
+                keys: None,
+                since: tx.now,
+                agreed,
+                commit: None,
+                attached: Vec::new(),
+                revoked: Vec::new(),
+                fulfils: Vec::new(),
+            };
+            (closed, None)
+        } else {
+            staged.merge(&mut group, provider)?;
+            (self.state_record(tx, id, next, &group, agreed)?, Some(group))
+        };
+        record.commit = Some(commit);
+        (record.attached, record.revoked) = (handshake.log_entries.clone(), revoked);
+        Ok(Ok((record, group)))
+    }
+
+    /// The rules of the groups here, beyond those of MLS.
+    fn judge(
+        &self,
+        id: GroupId,
+        from: &StateRecord,
+        mls_group: &MlsGroup,
+        author: (InstallationId, AccountId),
+        staged: &Staged,
+        handshake: &pb::Handshake,
+    ) -> Result<Judged, RefusedReason> {
+        let group = self.groups.get(&id).ok_or(RefusedReason::Invalid)?;
+        let line = group.line.as_ref().ok_or(RefusedReason::Invalid)?;
+        let identity = |p: &Package| {
+            members::parse_identity(&p.identity).filter(|(named, _)| *named == p.installation)
+        };
+        let adds: Option<Vec<_>> = staged.adds.iter().map(identity).collect();
+        let gone: Option<Vec<_>> = staged.removes.iter().map(members::parse).collect();
+        let adds = adds.ok_or(RefusedReason::Malformed)?;
+        let gone: Vec<InstallationId> =
+            gone.ok_or(RefusedReason::Malformed)?.into_iter().map(|(i, _)| i).collect();
+        let parameters = group.parameters();
+        let (after, after_parameters) = match &staged.extensions {
+            None => (from.agreed.clone(), parameters),
+            Some(all) => Agreed::parse(all).ok_or(RefusedReason::Malformed)?,
+        };
+        let before: std::collections::BTreeMap<InstallationId, AccountId> =
+            line.graph.members(from.id).into_iter().map(|(i, (_, a))| (i, a)).collect();
+        let mut log = line.log_at(from.id);
+        if !handshake.log_entries.iter().all(|entry| log.insert(entry) == Some(true)) {
+            return Err(RefusedReason::NotAllowed);
+        }
+        let mut leaving = Vec::new();
+        for word in &handshake.words {
+            let leaver = leaver(id, word, mls_group).ok_or(RefusedReason::NotAllowed)?;
+            if !gone.contains(&leaver) || leaving.contains(&leaver) {
+                return Err(RefusedReason::NotAllowed);
+            }
+            leaving.push(leaver);
+        }
+        let removes: Vec<_> = gone.iter().filter(|i| !leaving.contains(i)).copied().collect();
+        let proposed = Proposed {
+            author,
+            adds: &adds,
+            removes: &removes,
+            leaving: &leaving,
+            swaps: &[],
+            members: &before,
+            before: (&from.agreed, &parameters),
+            after: (&after, &after_parameters),
+            log: &log,
+        };
+        let uses = proposed.judge().map_err(|breach| {
+            tracing::debug!(%breach, "a commit is refused");
+            match breach {
+                Breach::Unproven => RefusedReason::Unproven,
+                _ => RefusedReason::NotAllowed,
+            }
+        })?;
+        let revoked = revoked_by(&log, &handshake.log_entries, &before);
+        let commit = effect(from, author, &handshake.commit, (adds, gone), uses, &after);
+        Ok(Judged { commit, agreed: after, revoked })
+    }
+
+    /// Deletes what is kept of states.
+    pub(super) fn drop_states(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        states: &[StateId],
+    ) -> Result<(), Fault> {
+        mls::delete_states(tx.overlay, id, states).map_err(MlsError::from)?;
+        for state in states {
+            tx.overlay.delete(super::group::state_key(&id, *state));
+            tx.overlay.delete(commit_key(&id, *state));
+        }
+        self.loaded.forget(id, states);
+        Ok(())
+    }
 }
 
-/// Processes a commit in the child that the provider shows, and judges it by the state it leaves
-/// alone.
-fn apply(
+/// A commit that was processed and found good: the state after it.
+type Applied = (StateRecord, Option<MlsGroup>);
+
+/// What judging a commit gives.
+struct Judged {
+    commit: Commit,
+    agreed: Agreed,
+    revoked: Vec<InstallationId>,
+}
+
+/// What a commit does, as the graph takes it.
+fn effect(
+    from: &StateRecord,
+    (author, account): (InstallationId, AccountId),
+    commit: &[u8],
+    (adds, removes): (Vec<(InstallationId, AccountId)>, Vec<InstallationId>),
+    uses: Rights,
+    after: &Agreed,
+) -> Commit {
+    let changed = after.authority != from.agreed.authority;
+    Commit {
+        parent: from.id,
+        author,
+        account,
+        tie: tie_of(from, commit),
+        adds,
+        removes,
+        swaps: Vec::new(),
+        uses,
+        authority: changed.then(|| after.authority.clone()),
+    }
+}
+
+/// What is derived from a state.
+pub(super) fn export_keys(
+    group: &MlsGroup,
     provider: &Provider<'_>,
-    before: &GroupRecord,
-    handshake: &pb::Handshake,
-) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
-    let mut group = load(provider)?;
-    let received = mls::message::receive(&mut group, provider, &handshake.commit)?;
-    let Inbound::Commit(staged) = received else {
-        return Ok(Err((None, RefusedReason::Mls)));
-    };
-    let Some((sender, _)) = members::parse(&staged.sender) else {
-        return Ok(Err((None, RefusedReason::Mls)));
-    };
-    if sender != before.creator || staged.removes_self() || !staged.removes.is_empty() {
-        return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
-    }
-    staged.merge(&mut group, provider)?;
-    let members = members::parse_all(&mls::group::members(&group)?);
-    let agreed = Agreed::parse(&mls::group::extensions(&group)?);
-    let (Some(members), Some(agreed)) = (members, agreed) else {
-        return Ok(Err((Some(sender), RefusedReason::Malformed)));
-    };
-    let log = union(&before.log, &handshake.log_entries);
-    let sound = agreed.period == before.period
-        && agreed.creator == before.creator
-        && agreed.nonce == before.nonce
-        && agreed.log_digest == log_digest(&log);
-    if !sound {
-        return Ok(Err((Some(sender), RefusedReason::NotAllowed)));
-    }
-    if !proven(&log, &members) {
-        return Ok(Err((Some(sender), RefusedReason::Unproven)));
-    }
-    Ok(Ok((group, agreed, members, log)))
+) -> Result<StateKeys, MlsError> {
+    Ok(StateKeys {
+        wire: Secret32(*mls::group::export(group, provider, WIRE_EXPORT, &[])?),
+        tie: Secret32(*mls::group::export(group, provider, TIE_EXPORT, &[])?),
+        name: *mls::group::export(group, provider, NAME_EXPORT, &[])?,
+    })
 }
 
-/// An own commit, not queued yet.
-struct Made {
-    content: Vec<u8>,
-    invitations: Option<PendingInvitations>,
-    group: MlsGroup,
+/// What decides between a commit that leaves a state and others that do, if they weigh the same.
+/// Made with a secret of the state, so that nobody else can tell, nor choose who wins without a
+/// commit for each try.
+pub(super) fn tie_of(from: &StateRecord, commit: &[u8]) -> [u8; 32] {
+    let secret = from.keys.as_ref().map_or([0; 32], |keys| keys.tie.0);
+    kdf::hash(label::COMMIT_TIE, &[&secret, commit])
 }
 
-/// A commit that was processed and found good.
-type Applied = (MlsGroup, Agreed, Vec<(InstallationId, AccountId)>, Vec<Vec<u8>>);
+/// The members that entries which come with a commit prove to be live no more.
+fn revoked_by(
+    log: &LogSet,
+    attached: &[Vec<u8>],
+    members: &std::collections::BTreeMap<InstallationId, AccountId>,
+) -> Vec<InstallationId> {
+    if attached.is_empty() {
+        return Vec::new();
+    }
+    let mut concerned = LogSet::default();
+    concerned.extend(attached);
+    let accounts = concerned.accounts();
+    members
+        .iter()
+        .filter(|(i, account)| accounts.contains(account) && !log.is_live(**account, **i))
+        .map(|(installation, _)| *installation)
+        .collect()
+}
 
-/// MLS exporter label of the secret that topics and seals of a state are derived from.
-const WIRE_EXPORT: &str = "waku-groupchat/1 wire";
+/// Whose leaf a signed word allows to take out of the state that `group` is in.
+fn leaver(id: GroupId, word: &pb::SignedWord, group: &MlsGroup) -> Option<InstallationId> {
+    let core = SignedCore::from_parts(word.core.clone(), &word.signature)?.verify()?;
+    let key = core.leave()?;
+    let same = mls::group::leaf_key(group, &core.installation).is_some_and(|leaf| leaf == key);
+    (core.group == id && same).then_some(core.installation)
+}

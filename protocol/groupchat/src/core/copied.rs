@@ -100,8 +100,7 @@ impl Inner {
     /// Forgets the own messages of states that are not kept any more.
     pub(super) fn prune_made(&self, tx: &Tx<'_>) -> Result<(), Fault> {
         for (id, group) in &self.groups {
-            let pending = group.record.pending.as_ref().map(|pending| &pending.next);
-            let kept: Vec<_> = group.record.states.iter().chain(pending).map(|s| s.id).collect();
+            let kept: Vec<StateId> = group.states().map(|state| state.id).collect();
             for (made, state) in tx.overlay.scan(&key("made/", &[id.as_bytes()]))? {
                 if !kept.contains(&decode(&state)?) {
                     tx.overlay.delete(made);

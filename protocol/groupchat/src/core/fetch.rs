@@ -10,6 +10,7 @@ use super::search::Search;
 use super::{Fault, Inner, Tx};
 use crate::api::{FetchId, FetchRequest, FetchResult, FetchSource, FetchWhat, Output};
 use crate::limits::{FETCH_ALIGN, TIMESTAMP_JITTER, TIMESTAMP_STEP};
+use crate::mls::StateId;
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
 /// What a fetch that is under way is for.
@@ -24,7 +25,7 @@ pub(super) enum Fetching {
     /// The registration records of accounts that are to be invited, from a place on.
     Records { group: GroupId, accounts: Vec<AccountId>, from: usize, search: Search },
     /// What of a state of a group came before the state was known here.
-    Replay { group: GroupId, epoch: u64, from: Timestamp },
+    Replay,
     /// The shared part of an invitation.
     Shared { topic: ContentTopic, own: bool, at: Timestamp },
 }
@@ -64,13 +65,7 @@ impl Inner {
             Fetching::Records { group, accounts, from, search } => {
                 self.records_fetched(tx, group, accounts, from, search)
             }
-            Fetching::Replay { group, epoch, from } => {
-                let now = self.groups.get(&group).and_then(|g| g.tip()).map(|tip| tip.epoch);
-                if now.is_some_and(|now| now != epoch) {
-                    self.replay(tx, group, from);
-                }
-                Ok(())
-            }
+            Fetching::Replay => Ok(()),
             Fetching::Shared { topic, own, at } => {
                 self.shared_fetched(tx, topic, own, at);
                 Ok(())
@@ -79,14 +74,12 @@ impl Inner {
     }
 
     /// A state of a group is known now: reads what the own archive holds of it since `from`.
-    pub(super) fn replay(&mut self, tx: &mut Tx<'_>, id: GroupId, from: Timestamp) {
-        let Some(epoch) = self.groups.get(&id).and_then(|g| g.tip()).map(|tip| tip.epoch) else {
-            return;
-        };
-        let topics = self.tip_topics(&id, from, tx.now, super::gaps::TOPICS_A_FETCH);
-        let what_for = Fetching::Replay { group: id, epoch, from };
-        let own = FetchSource::OwnArchive(topics);
-        self.fetch(tx, what_for, own, FetchWhat::Messages, from, tx.now);
+    pub(super) fn replay(&mut self, tx: &mut Tx<'_>, id: GroupId, state: StateId, from: Timestamp) {
+        let topics = self.state_topics(&id, state, from, tx.now, super::gaps::TOPICS_A_FETCH);
+        if !topics.is_empty() {
+            let own = FetchSource::OwnArchive(topics);
+            self.fetch(tx, Fetching::Replay, own, FetchWhat::Messages, from, tx.now);
+        }
     }
 
     /// Peers came or went.

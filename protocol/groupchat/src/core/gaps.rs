@@ -175,7 +175,7 @@ impl Inner {
         number: u64,
     ) -> Result<Timestamp, Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(Timestamp::ZERO) };
-        let since = group.record.states.first().map_or(Timestamp::ZERO, |state| state.since);
+        let since = group.since();
         let before = group.senders.get(&installation).and_then(|s| s.tracker.previous_held(number));
         let Some(before) = before else { return Ok(since) };
         let time = tx.overlay.get(&place_key(id, &installation, before))?;
@@ -364,6 +364,14 @@ impl Inner {
             let what_for = Fetching::Gaps { group: id, gaps: open, own: false };
             self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, from, tx.now);
             return Ok(());
+        }
+        if self.ask_members(tx, id, &open)? {
+            for &(installation, number) in &open {
+                let now = tx.now;
+                if let Some(gap) = self.gap_mut(id, installation, number) {
+                    gap.note(now, "members", "asked".to_owned());
+                }
+            }
         }
         for (installation, number) in open {
             self.not_found(tx, id, installation, number, result.complete())?;

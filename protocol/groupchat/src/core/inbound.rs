@@ -11,12 +11,11 @@ use super::loaded::Place;
 use super::members;
 use super::outbox::message_key;
 use super::records::{MessageRecord, key, read};
-use super::state::Group;
 use super::topics::{Target, group_key};
 use super::{Fault, Inner, Tx};
 use crate::api::{Event, Output, RefusedReason};
 use crate::group::frontier::ENTRY_OVERHEAD;
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::limits::{CLOCK_FOLLOW, FRONTIER_BEYOND, FRONTIER_BYTES, TIME_AHEAD};
 use crate::mls::message::Inbound;
 use crate::mls::{self, StateId};
@@ -30,6 +29,19 @@ const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How many messages a group in memory reads before it is written.
 const WRITTEN_EVERY: u32 = 256;
+
+/// Most bytes of what a note says of numbers.
+const NOTE_BYTES: usize = 96 * 1024;
+
+/// A message that was handed over, its signature verified.
+pub(super) struct Handed {
+    pub(super) group: GroupId,
+    pub(super) account: AccountId,
+    pub(super) core: MessageCore,
+    pub(super) signed: SignedCore,
+    /// Of the envelope that brought it.
+    pub(super) hash: MessageHash,
+}
 
 /// A plaintext and who wrote it.
 type Plain = (Vec<u8>, (InstallationId, AccountId));
@@ -125,14 +137,13 @@ impl Inner {
         message: &WakuMessage,
         (at, heard): (Timestamp, bool),
     ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let pending = group.record.pending.as_ref().map(|p| &p.next);
-        let Some(found) = group.record.states.iter().chain(pending).find(|s| s.id == state) else {
+        let Some(found) = self.groups.get(&id).and_then(|g| g.state(state)) else {
             return Ok(());
         };
         let hash = message.hash(&self.config.pubsub_topic);
         let carrier = Carrier { group: id, state, epoch: found.epoch, hash, at, heard };
-        let key = group_key(&found.wire.0, period);
+        let Some(keys) = &found.keys else { return Ok(()) };
+        let key = group_key(&keys.wire.0, period);
         let Ok(content) = open_message(&key, message) else {
             return self.refuse(tx, Some(id), None, RefusedReason::Seal);
         };
@@ -193,6 +204,9 @@ impl Inner {
             }
         };
         if self.seen(tx, id, known_by)? {
+            if matches!(body, Some(pb::frame::Body::Handshake(_))) {
+                self.answered_elsewhere(id, state);
+            }
             return Ok(());
         }
         if self.is_of_a_copy(tx, id, content)? {
@@ -200,13 +214,13 @@ impl Inner {
         }
         match &body {
             Some(pb::frame::Body::Handshake(handshake)) => {
-                let current = self.groups.get(&id).and_then(Group::tip);
-                if current.is_none_or(|tip| tip.id != state) {
-                    // not marked as seen: the same commit may come under the state it leaves
-                    return self.refuse(tx, Some(id), None, RefusedReason::NotAllowed);
+                let line = self.groups.get(&id).and_then(|g| g.line.as_ref());
+                if line.is_none_or(|line| !line.graph.contains(state)) {
+                    // it leaves an own commit that is not published yet: it comes again with that
+                    return Ok(());
                 }
                 self.mark_seen(tx, id, content);
-                self.commit_received(tx, id, state, handshake)
+                self.commit_received(tx, id, state, handshake, content)
             }
             _ => self.application(tx, id, state, known_by, carrier),
         }
@@ -226,8 +240,19 @@ impl Inner {
         };
         let (installation, account) = sender;
         let origin = Origin { group: id, installation, account, epoch, hash, at };
-        let parsed = pb::Application::decode(plain.as_slice())
-            .ok()
+        let mut application = pb::Application::decode(plain.as_slice()).ok();
+        if let Some(told) = &application {
+            self.told_passed_over(tx, &origin, &told.passed_over)?;
+            self.look_behind(tx, id, state, at);
+            self.wait_for_quiet(tx, id);
+        }
+        if let Some(pb::Application { frontier, note: Some(note), .. }) =
+            application.take_if(|a| a.note.is_some())
+        {
+            self.mark_seen(tx, id, bytes);
+            return self.note_received(tx, &origin, note, &frontier);
+        }
+        let parsed = application
             .and_then(|a| Some((SignedCore::from_parts(a.core, &a.signature)?, a.frontier)));
         let Some((signed, frontier)) = parsed else {
             self.mark_seen(tx, id, bytes);
@@ -244,7 +269,8 @@ impl Inner {
                     self.peer_clock.heard_account(account, tx.now, at, core.time);
                 }
                 self.read_core(tx, &origin, &core, signed)?;
-                self.frontier(tx, &origin, core.time, &frontier)
+                self.active(tx, id);
+                self.frontier(tx, &origin, core.time, &frontier, FRONTIER_BYTES)
             }
             Err(reason) => self.refuse(tx, Some(id), Some(installation), reason),
         }
@@ -325,6 +351,7 @@ impl Inner {
             group.send.time = core.time;
             group.save_send(tx, &id)?;
         }
+        let kept = signed.clone();
         let record = MessageRecord {
             account,
             core: signed.bytes().to_vec(),
@@ -333,13 +360,64 @@ impl Inner {
             sending: None,
         };
         self.save_message(tx, message, core.time, &record)?;
-        self.emit(tx, Event::Message { id: message, account })?;
+        match &core.content {
+            Content::Text(_) => self.emit(tx, Event::Message { id: message, account })?,
+            Content::Leave(_) => self.left(tx, core, &kept)?,
+        }
         self.close_gap(tx, id, installation, core.number)?;
         self.withdraw_claims(tx, id, installation, core.number, core.time)?;
         self.refresh_gaps(tx, id, installation, None)?;
         if let Some(group) = self.groups.get(&id) {
             group.save_sender(tx, &id, &installation)?;
         }
+        Ok(())
+    }
+
+    /// A note, with what is said around it.
+    fn note_received(
+        &mut self,
+        tx: &mut Tx<'_>,
+        origin: &Origin,
+        note: pb::Note,
+        frontier: &[pb::FrontierEntry],
+    ) -> Result<(), Fault> {
+        let (id, from) = (origin.group, origin.installation);
+        self.frontier(tx, origin, origin.at, frontier, NOTE_BYTES)?;
+        if self.note(tx, id, from, note, frontier, origin.hash)? {
+            return Ok(());
+        }
+        self.refuse(tx, Some(id), Some(from), RefusedReason::Malformed)
+    }
+
+    /// Another's message, handed over by somebody who holds it.
+    pub(super) fn read_handed(&mut self, tx: &mut Tx<'_>, handed: Handed) -> Result<(), Fault> {
+        let Handed { group, account, core, signed, hash } = handed;
+        let (installation, epoch, at) = (core.installation, core.epoch, tx.now);
+        let origin = Origin { group, installation, account, epoch, hash, at };
+        match check(&signed, &origin) {
+            Ok(core) => self.read_core(tx, &origin, &core, signed),
+            Err(reason) => self.refuse(tx, Some(group), Some(installation), reason),
+        }
+    }
+
+    /// Another account says which commits it does not stand on.
+    fn told_passed_over(
+        &mut self,
+        tx: &Tx<'_>,
+        origin: &Origin,
+        ties: &[u64],
+    ) -> Result<(), Fault> {
+        let own = self.account.as_ref().map(|a| a.account);
+        let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
+        if own == Some(origin.account) || ties.is_empty() || !group.unsettled() {
+            return Ok(());
+        }
+        let new = ties.iter().take(8).filter(|tie| !group.record.passed_over.contains(tie));
+        let new: Vec<u64> = new.copied().collect();
+        group.record.passed_over.extend(new);
+        let over = group.record.passed_over.len().saturating_sub(64);
+        group.record.passed_over.drain(..over);
+        group.save(tx, &origin.group)?;
         Ok(())
     }
 
@@ -363,7 +441,7 @@ impl Inner {
         Ok(named.is_none_or(|(hash, _)| hash == signed.hash()))
     }
 
-    fn core_at(&self, tx: &Tx<'_>, id: MessageId) -> Result<Option<SignedCore>, Fault> {
+    pub(super) fn core_at(&self, tx: &Tx<'_>, id: MessageId) -> Result<Option<SignedCore>, Fault> {
         let Some(at) = message_key(tx, id)? else { return Ok(None) };
         let record: Option<MessageRecord> = read(tx.overlay, &at)?;
         Ok(record.and_then(|r| SignedCore::from_parts(r.core, &r.signature)))
@@ -377,11 +455,12 @@ impl Inner {
         origin: &Origin,
         time: Timestamp,
         entries: &[pb::FrontierEntry],
+        mut room: usize,
     ) -> Result<(), Fault> {
         let Some(own) = self.account.as_ref().map(|a| (a.installation, a.account)) else {
             return Ok(());
         };
-        let mut room = FRONTIER_BYTES;
+        let in_note = room > FRONTIER_BYTES;
         for entry in entries {
             let size = entry.encoded_len() + ENTRY_OVERHEAD;
             let Some(left) = room.checked_sub(size) else { return Ok(()) };
@@ -394,8 +473,8 @@ impl Inner {
                 }
                 continue;
             }
-            // a sender's own numbers are proven by its cores, not claimed
-            if about != origin.installation {
+            // a sender's own numbers are proven by its cores; a note of its own says the last one
+            if about != origin.installation || in_note {
                 self.claims(tx, origin, about, time, entry)?;
             }
         }
@@ -412,6 +491,10 @@ impl Inner {
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
         let Some(account) = group.account_of(&about) else { return Ok(()) };
+        if entry.epoch < group.record.joined && entry.upto > 0 {
+            let known = group.exchange.before_join.entry(about).or_default();
+            *known = entry.upto.max(*known);
+        }
         let sender = group.sender(about, account);
         let tracker = &mut sender.tracker;
         let at = time.min(tx.now + CLOCK_FOLLOW);
@@ -453,7 +536,7 @@ fn check(signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedRea
     let fits = core.group == origin.group
         && core.installation == origin.installation
         && core.epoch <= origin.epoch
-        && core.text.len() <= crate::limits::TEXT_BYTES;
+        && core.text().is_none_or(|text| text.len() <= crate::limits::TEXT_BYTES);
     if !fits {
         return Err(RefusedReason::Core);
     }

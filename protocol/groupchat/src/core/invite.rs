@@ -11,11 +11,12 @@ use prost::Message as _;
 use rand::seq::SliceRandom as _;
 use waku_groupchat_waku::WakuMessage;
 
-use super::commits::union;
+use super::changes::is_open;
 use super::gaps::AWAITED;
+use super::log_set::LogSet;
 use super::records::{
-    CardRecord, FoundAccount, GroupRecord, IntentRecord, OutgoingKind, PendingEnvelope,
-    PendingInvitations, Secret32, key, write,
+    CardRecord, FoundAccount, IntentRecord, OutgoingKind, PendingEnvelope, PendingInvitations,
+    Secret32, Wish, key, write,
 };
 use super::search::Search;
 use super::{Fault, Inner, Stop, Tx};
@@ -23,7 +24,9 @@ use crate::account::{RecordAssembler, RecordOutcome};
 use crate::api::{Answer, CommandError, Event, RefusedReason};
 use crate::limits::INVITED_ACCOUNTS;
 use crate::mls;
-use crate::mls::package::{Package, Reference};
+use crate::mls::StateId;
+use crate::mls::package::Reference;
+use crate::order::roles::Right;
 use crate::proto::group as pb;
 use crate::seal::SizeClass;
 use crate::segment::{self, WHOLE_BYTES};
@@ -66,14 +69,15 @@ impl Inner {
             return Err(Stop::Command(CommandError::TooManyCards { got, max }));
         }
         let cards = super::commands::cards(own.account, cards)?;
-        let group = self.joined(id)?;
-        if group.record.creator != own.installation {
-            return Err(Stop::Command(CommandError::OnlyCreator { group: id }));
+        let group = self.inside(id)?;
+        self.is_the_only_one()?;
+        let authority = group.agreed().map(|agreed| &agreed.authority);
+        if authority.is_none_or(|a| !a.rights(own.account).has(Right::Add)) {
+            let reason = "this needs a higher role in the group".to_owned();
+            return Err(Stop::Command(CommandError::NotAllowed(reason)));
         }
-        let pending = group.record.pending.iter().flat_map(|p| &p.members);
-        let members: BTreeSet<AccountId> =
-            group.record.members.iter().chain(pending).map(|&(_, account)| account).collect();
-        if let Some(known) = cards.iter().find(|card| members.contains(&card.account)) {
+        let members: BTreeSet<AccountId> = group.members().into_iter().map(|(_, a)| a).collect();
+        if let Some(known) = cards.iter().find(|c| members.contains(&c.account)) {
             return Err(Stop::Command(CommandError::AlreadyMember(known.account)));
         }
         let mut accounts = Vec::new();
@@ -84,8 +88,14 @@ impl Inner {
                 .iter()
                 .find(|((_, a), i)| *a == card.account && i.card.card() == *card)
                 .and_then(|(_, i)| i.found.clone());
-            let intent =
-                IntentRecord { card: CardRecord::from(card), due: tx.now, asked: 0, found: known };
+            let intent = IntentRecord {
+                card: CardRecord::from(card),
+                due: tx.now,
+                asked: 0,
+                found: known,
+                done: None,
+                retry: tx.now,
+            };
             self.assemblers.retain(|(g, a, _), _| (*g, *a) != (id, card.account));
             write(tx.overlay, intent_key(id, card.account), &intent)?;
             self.intents.insert((id, card.account), intent);
@@ -99,17 +109,18 @@ impl Inner {
         // those of a group follow each other, so each is looked at once
         let mut last: Option<(GroupId, bool)> = None;
         let mut next: Option<Timestamp> = None;
-        for ((group, _), intent) in self.intents.iter().filter(|(_, i)| i.due != AWAITED) {
-            let ready = intent.found.is_none() || {
-                let known = last.filter(|(id, _)| id == group).map(|(_, ready)| ready);
-                let ready = known
-                    .unwrap_or_else(|| !self.searching(*group) && self.may_commit(*group).is_ok());
-                last = Some((*group, ready));
-                ready
+        for ((group, _), intent) in self.intents.iter().filter(|(_, i)| i.done.is_none()) {
+            let at = match intent.found {
+                None => Some(intent.due).filter(|due| *due != AWAITED),
+                Some(_) => {
+                    let known = last.filter(|(id, _)| id == group).map(|(_, ready)| ready);
+                    let ready =
+                        known.unwrap_or_else(|| !self.searching(*group) && self.may_commit(*group));
+                    last = Some((*group, ready));
+                    ready.then_some(intent.retry)
+                }
             };
-            if ready {
-                next = Some(next.map_or(intent.due, |next| next.min(intent.due)));
-            }
+            next = next.into_iter().chain(at).min();
         }
         next
     }
@@ -143,13 +154,14 @@ impl Inner {
     /// What is too much for one commit goes in halves; an account that cannot be added even alone
     /// is given up, and said.
     fn commit_intents(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
-        if self.searching(id) || self.may_commit(id).is_err() {
+        if self.searching(id) || !self.may_commit(id) {
             return Ok(());
         }
+        self.close_members(tx, id)?;
         let mut found: Vec<(AccountId, IntentRecord)> = self
             .intents
             .range((id, FIRST)..=(id, LAST))
-            .filter(|(_, i)| i.found.is_some())
+            .filter(|(_, i)| is_open(i) && i.retry <= tx.now)
             .map(|((_, account), i)| (*account, i.clone()))
             .collect();
         let mut take = found.len();
@@ -174,7 +186,25 @@ impl Inner {
         Ok(())
     }
 
-    fn forget_intent(&mut self, tx: &Tx<'_>, id: GroupId, account: AccountId) {
+    /// Accounts that somebody else has added are in the group.
+    fn close_members(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let Some(tip) = group.tip().map(|tip| tip.id) else { return Ok(()) };
+        let members: BTreeSet<AccountId> = group.members().into_iter().map(|(_, a)| a).collect();
+        let added: Vec<Wish> = self
+            .intents
+            .range((id, FIRST)..=(id, LAST))
+            .filter(|((_, account), i)| i.done.is_none() && members.contains(account))
+            .map(|((_, account), _)| Wish::Add(*account))
+            .collect();
+        if added.is_empty() {
+            return Ok(());
+        }
+        self.mark_wishes(tx, id, &added, Some(tip), tx.now)?;
+        self.close_fulfilled(tx, id)
+    }
+
+    pub(super) fn forget_intent(&mut self, tx: &Tx<'_>, id: GroupId, account: AccountId) {
         tx.overlay.delete(intent_key(id, account));
         self.intents.remove(&(id, account));
         self.assemblers.retain(|(g, a, _), _| (*g, *a) != (id, account));
@@ -187,31 +217,24 @@ impl Inner {
         id: GroupId,
         found: &[(AccountId, IntentRecord)],
     ) -> Result<(), Stop> {
-        let mut after = self.joined(id)?.record.clone();
-        let mut entries = self.own()?.log.clone();
+        let mut plan = self.empty_plan(id)?;
+        plan.attached.clone_from(&self.own()?.log);
         let mut invitees: Invitees = Vec::new();
-        let mut packages: Vec<Package> = Vec::new();
         let provider = self.global_provider(tx);
         for (account, intent) in found {
             let Some(FoundAccount { log, key_packages, .. }) = &intent.found else { continue };
             let mut installations = Vec::new();
-            for (installation, bytes) in key_packages {
+            for (_, bytes) in key_packages {
                 let Ok(package) = mls::package::check(&provider, bytes) else { continue };
                 installations.push((package.reference, bytes.clone()));
-                after.members.push((*installation, *account));
-                packages.push(package);
+                plan.adds.push((*account, package));
             }
-            entries.extend_from_slice(log);
+            plan.attached.extend_from_slice(log);
+            plan.fulfils.push(Wish::Add(*account));
             invitees.push((*account, intent.card.registration_secret.clone(), installations));
         }
-        after.log = union(&after.log, &entries);
-        self.commit(tx, id, after, packages, Some(invitees))?;
-        for (account, intent) in found {
-            let installations = intent.found.as_ref().map_or(0, |f| f.key_packages.len());
-            self.forget_intent(tx, id, *account);
-            self.emit(tx, Event::Invited { group: id, account: *account, installations })?;
-        }
-        Ok(())
+        plan.invitees = Some(invitees);
+        self.commit(tx, id, plan)
     }
 
     /// What goes out once the commit is applied, made while its Welcome is at hand.
@@ -221,7 +244,7 @@ impl Inner {
         invitees: Invitees,
         welcome: &[u8],
         tree: Vec<u8>,
-        after: &GroupRecord,
+        log: &LogSet,
     ) -> Result<PendingInvitations, Stop> {
         fits(welcome.len())?;
         let split = mls::welcome::split(welcome)
@@ -239,7 +262,7 @@ impl Inner {
         let shared = pb::InvitationShared {
             welcome: split.shared,
             ratchet_tree: tree,
-            log_entries: after.log.clone(),
+            log_entries: log.iter().cloned().collect(),
             baselines,
         };
         let shared = shared.encode_to_vec();
@@ -264,11 +287,17 @@ impl Inner {
     /// The commit is applied: the shared part leaves at once, each envelope after a random delay.
     pub(super) fn send_invitations(
         &mut self,
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         id: GroupId,
+        state: StateId,
         invitations: PendingInvitations,
     ) -> Result<(), Fault> {
         let PendingInvitations { content_key, shared, envelopes } = invitations;
+        let stands = self.groups.get(&id).and_then(|g| g.line.as_ref());
+        if stands.is_none_or(|line| !line.graph.leads_to(state, line.tip)) {
+            // the commit has lost its place already: the accounts are added again
+            return Ok(());
+        }
         let kind = OutgoingKind::InvitationShared { group: id, content_key: content_key.clone() };
         let mut slot = pb::InvitationSlot {
             content_key: content_key.0.to_vec(),
@@ -291,9 +320,11 @@ impl Inner {
             let kind = OutgoingKind::InvitationEnvelope {
                 group: id,
                 account: envelope.account,
-                registration_secret: envelope.registration_secret,
+                registration_secret: envelope.registration_secret.clone(),
             };
             self.enqueue(tx, kind, content, tx.now + delay)?;
+            let (account, installations) = (envelope.account, envelope.slots.len());
+            self.emit(tx, Event::Invited { group: id, account, installations })?;
         }
         Ok(())
     }

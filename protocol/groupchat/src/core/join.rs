@@ -4,20 +4,22 @@ use prost::Message as _;
 use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
-use super::commits::{Agreed, log_digest, proven};
+use super::agreed::Agreed;
 use super::fetch::Fetching;
+use super::group::{Group, Line};
 use super::inbound::frame_body;
 use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use super::loaded::{Loaded, Place};
+use super::log_set::LogSet;
 use super::members;
 use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
-use super::state::Group;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
 use crate::limits::{OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
 use crate::mls::{self, View};
+use crate::order::Leaf;
 use crate::proto::group as pb;
 use crate::seal::{open_message, open_message_of};
 use crate::segment::{self, Outcome, Segment, WholeName};
@@ -225,9 +227,9 @@ impl Inner {
         if open >= OPEN_INVITATIONS || bytes + invitation.tree.len() > OPEN_INVITATION_BYTES {
             return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
         }
-        let event =
-            Event::Invitation { group: id, name: record.name.clone(), from: invitation.from };
-        let group = Group::new(record);
+        let (name, from) = (invitation.agreed.name.clone(), invitation.from);
+        let event = Event::Invitation { group: id, name, from };
+        let group = Group::new(record, None);
         group.save(tx, &id)?;
         self.groups.insert(id, group);
         self.topics.clear();
@@ -256,11 +258,12 @@ impl Inner {
             return Ok(None);
         };
         let Some(own) = &self.account else { return Ok(None) };
-        // whoever else is in a group could make a Welcome to a copy of it
-        let sound = inviter == agreed.creator
-            && agreed.names(joining.group)
-            && agreed.log_digest == log_digest(&shared.log_entries)
-            && proven(&shared.log_entries, &members)
+        let (agreed, parameters) = agreed;
+        let mut log = LogSet::default();
+        let sound = log.extend(&shared.log_entries)
+            && parameters.names(joining.group)
+            && agreed.log_digest == log.digest()
+            && members.contains(&(inviter, from))
             && members.contains(&(own.installation, own.account));
         if !sound {
             return Ok(None);
@@ -271,20 +274,23 @@ impl Inner {
             .filter_map(|b| Some((InstallationId::from_slice(&b.installation)?, b.number)))
             .collect();
         let record = GroupRecord {
-            name: agreed.name,
-            description: agreed.description,
-            creator: agreed.creator,
-            nonce: agreed.nonce,
-            period: agreed.period,
-            states: Vec::new(),
+            creator: parameters.creator,
+            nonce: parameters.nonce,
+            period: parameters.period,
+            root: None,
             joined: joining.epoch,
-            log: shared.log_entries.clone(),
-            members,
             came_at: Vec::new(),
             baselines,
+            revoked: Vec::new(),
             pending: None,
+            passed_over: Vec::new(),
+            update_at: Timestamp::ZERO,
+            leaving: false,
             invitation: Some(InvitationRecord {
                 from,
+                agreed,
+                members,
+                log: shared.log_entries.clone(),
                 welcome,
                 tree: shared.ratchet_tree.clone(),
                 at: awaited.at,
@@ -308,20 +314,32 @@ impl Inner {
         let joining = mls::welcome::open(&provider, &invitation.welcome, &invitation.tree)?
             .map_err(|_| Fault::Bug("a checked invitation does not open"))?;
         let joined = joining.finish(&provider)?;
+        let InvitationRecord { agreed, members, log: entries, at, .. } = invitation;
         provider.keep()?;
-        let mut record = self.state_record(tx, id, state, &joined)?;
-        record.since = invitation.at;
+        let mut first = self.state_record(tx, id, state, &joined, agreed)?;
+        first.since = at;
         self.loaded.put(Place::now(id, state), Loaded::new(joined));
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.record.invitation = None;
+        let mut log = LogSet::default();
+        log.extend(&entries);
+        let leaf = |(installation, account)| (Leaf { installation, since: None }, account);
+        let mut line = Line::new(first, members.into_iter().map(leaf), log);
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
+        group.record.invitation = None;
+        group.record.root = Some(state);
+        group.record.revoked = line.not_live();
+        for installation in &group.record.revoked {
+            line.graph.revoke(*installation);
         }
-        self.advance(tx, id, record)?;
-        if let Some(group) = self.groups.get(&id) {
-            group.save(tx, &id)?;
-            group.save_send(tx, &id)?;
-        }
+        group.line = Some(line);
+        group.index_members();
+        group.save(tx, &id)?;
+        group.save_send(tx, &id)?;
+        group.save_root(tx, &id)?;
+        self.topics.clear();
         self.emit(tx, Event::Joined { group: id })?;
-        self.replay(tx, id, invitation.at);
+        self.wait_for_quiet(tx, id);
+        self.plan_leaf_update(tx, id, true)?;
+        self.replay(tx, id, state, at);
         Ok(Answer::Done)
     }
 

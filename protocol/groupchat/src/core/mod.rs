@@ -13,40 +13,57 @@
 //! | [`outbox`], [`queue`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
 //! | [`inbound`] | what arrives on a group's topics |
-//! | [`commits`] | commits, own ones and others' |
+//! | [`group`], [`log_set`], [`agreed`] | a group's states, what proves its members, what they agree on |
+//! | [`commits`], [`judge`] | commits, own ones and others', and whether they may be |
+//! | [`standing`] | where a group stands, and what follows when that changes |
+//! | [`changes`], [`leaf_updates`] | what members ask to change, until it stands |
 //! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
 //! | [`loaded`] | MLS groups in memory |
 //! | [`clock`] | how far the own clock is off |
 //! | [`copied`] | a copy of this database that is in use |
 //! | [`gaps`] | missing messages |
+//! | [`notes`] | what installations say to each other that is no message |
+//! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`] | what can be read |
 
+mod agreed;
+mod behind;
+mod changes;
 mod clock;
 mod commands;
 mod commits;
 mod copied;
 mod fetch;
+mod fourth;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod gaps;
+mod group;
 mod inbound;
 mod invite;
 mod join;
+mod judge;
+mod leaf_updates;
 mod linking;
 mod loaded;
+mod log_set;
 mod members;
+mod notes;
 mod outbox;
 mod queries;
 mod queue;
 pub(crate) mod records;
 mod register;
+mod repair;
 mod schema;
 mod search;
 mod second;
+mod standing;
 mod state;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod third;
@@ -61,11 +78,11 @@ use openmls_rust_crypto::RustCrypto;
 use self::clock::PeerClock;
 use self::copied::CopiedRecord;
 use self::fetch::Fetching;
+use self::group::Group;
 use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
 use self::queue::Queue;
 use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
-use self::state::Group;
 use self::topics::Topics;
 use crate::account::{LinkAssembler, RecordAssembler};
 use crate::api::{
@@ -352,8 +369,11 @@ impl Inner {
         self.resume(tx)?;
         self.upkeep_due(tx)?;
         self.registration_due(tx)?;
+        self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
+        self.changes_due(tx)?;
         self.gaps_due(tx)?;
+        self.notes_due(tx)?;
         self.catch_up_due(tx)?;
         self.link_due(tx);
         self.outgoing_due(tx)
@@ -363,7 +383,10 @@ impl Inner {
         [
             self.next_registration(),
             self.next_intent(),
+            self.next_change(),
+            self.next_leaf_update(),
             self.next_gap(),
+            self.next_note(),
             self.next_catch_up(),
             self.link.as_ref().map(|l| l.expires),
             self.next_outgoing(),

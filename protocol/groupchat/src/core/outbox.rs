@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use prost::Message as _;
-use waku_groupchat_waku::WakuMessage;
+use waku_groupchat_waku::{MessageHash, WakuMessage};
 
 use super::fetch::Fetching;
 use super::loaded::Place;
@@ -35,6 +35,11 @@ use crate::segment::{self, Split};
 use crate::store::StoreError;
 use crate::{GroupId, InstallationId, MessageId, Timestamp};
 
+/// The hash of an own message that was never handed out.
+pub(super) const UNSENT: MessageHash = MessageHash::from_bytes([0; 32]);
+/// How long something waits to be tried again while it is not settled whether this installation
+/// is in its group.
+const HELD_BACK_FOR: Duration = Duration::from_secs(30);
 /// Publishes handed to the driver at a time.
 const IN_FLIGHT: usize = 32;
 /// An entry that peers took, and that no Store ever showed, is let go after this many publishes:
@@ -141,6 +146,12 @@ impl Inner {
     fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
         let timestamp = self.waku_time(tx.now);
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
+        if self.holds_back(&record) {
+            // until it is read which of two branches the others stand on
+            record.due = tx.now + HELD_BACK_FOR;
+            self.outgoing.insert(sequence, record);
+            return Ok(());
+        }
         let early = match self.may_leave(&record.kind) {
             true => self.too_early(tx, &record, timestamp)?,
             false => Some(tx.now + STOPPED_LOOK),
@@ -159,7 +170,7 @@ impl Inner {
             return Ok(());
         };
         let hash = message.hash(&self.config.pubsub_topic);
-        let kind = publish_kind(&record);
+        let mut kind = publish_kind(&record);
         record.attempts += 1;
         record.sent.push((hash, Timestamp::from_waku(message.timestamp.unwrap_or_default())));
         if record.sent.len() > SENT_KEPT {
@@ -169,7 +180,14 @@ impl Inner {
         if let OutgoingKind::Message { id, .. } = record.kind
             && record.attempts == 1
         {
-            self.set_message(tx, id, |m| m.waku_hash = hash)?;
+            let mut again = false;
+            self.set_message(tx, id, |m| {
+                again = m.waku_hash != UNSENT;
+                m.waku_hash = if again { m.waku_hash } else { hash };
+            })?;
+            if again {
+                kind = PublishKind::Retry(id);
+            }
         }
         self.outgoing.insert_in_flight(sequence, record);
         self.in_flight.insert(id, (tx.now, sequence));
@@ -197,11 +215,10 @@ impl Inner {
     /// had it under the old one or that one is out of the window: the same core in new MLS bytes.
     fn seal_under_tip(&mut self, tx: &Tx<'_>, record: &mut OutgoingRecord) -> Result<(), Fault> {
         let OutgoingKind::Message { id, state } = record.kind else { return Ok(()) };
-        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()).map(|tip| tip.id) else {
-            return Ok(());
-        };
+        let Some(tip) = self.groups.get(&id.group).and_then(|g| g.tip()) else { return Ok(()) };
+        let (tip, open) = (tip.id, tip.keys.is_some());
         let unread = record.attempts == 0 || self.wire_of(&id.group, &state).is_none();
-        if tip == state || !unread {
+        if tip == state || !unread || !open {
             return Ok(());
         }
         let Some(at) = message_key(tx, id)? else { return Ok(()) };
@@ -210,10 +227,24 @@ impl Inner {
             core: message.core,
             signature: message.signature,
             frontier: Vec::new(),
+            note: None,
+            passed_over: self.passed_over(id.group),
         };
-        record.content = self.encrypt_frame(tx, id.group, tip, &application)?;
+        record.content = self.encrypt_frame(tx, id.group, Some(id), tip, &application)?;
         record.kind = OutgoingKind::Message { id, state: tip };
         Ok(())
+    }
+
+    /// Whether something has to wait: it belongs to a group that this installation may not be in.
+    fn holds_back(&self, record: &OutgoingRecord) -> bool {
+        let group = match &record.kind {
+            OutgoingKind::Message { id, .. } => &id.group,
+            OutgoingKind::Commit { group, .. } => group,
+            _ => return false,
+        };
+        self.groups.get(group).is_some_and(|group| {
+            group.unsettled() || group.tip().is_some_and(|tip| tip.keys.is_none())
+        })
     }
 
     /// An application message under a state, as the content of a payload. The ratchet that it took
@@ -223,6 +254,7 @@ impl Inner {
         &mut self,
         tx: &Tx<'_>,
         group: GroupId,
+        message: Option<MessageId>,
         state: StateId,
         application: &pb::Application,
     ) -> Result<Vec<u8>, Fault> {
@@ -237,6 +269,9 @@ impl Inner {
         }
         self.mark_seen(tx, group, &sealed);
         self.note_made(tx, group, state, &sealed)?;
+        if let Some(message) = message {
+            self.note_sealed(tx, state, message);
+        }
         let mark = super::copied::mark(&signing, &sealed);
         let body = Some(pb::frame::Body::Application(sealed));
         Ok(pb::Frame { body, mark }.encode_to_vec())
@@ -249,7 +284,9 @@ impl Inner {
     ) -> Result<Option<WakuMessage>, Fault> {
         let (key, topic, class) = match &record.kind {
             OutgoingKind::Message { id: MessageId { group, .. }, state }
-            | OutgoingKind::Commit { group, state } => {
+            | OutgoingKind::Commit { group, state }
+            | OutgoingKind::CommitAgain { group, state }
+            | OutgoingKind::Note { group, state, .. } => {
                 let Some((wire, length)) = self.wire_of(group, state) else { return Ok(None) };
                 let period = period(timestamp, Duration::from_secs(length));
                 let class = SizeClass::fitting(record.content.len());
@@ -289,9 +326,9 @@ impl Inner {
 
     /// The wire secret of a kept state, and the group's period in seconds.
     fn wire_of(&self, group: &GroupId, state: &StateId) -> Option<([u8; 32], u64)> {
-        let record = &self.groups.get(group)?.record;
-        let found = record.states.iter().find(|s| s.id == *state)?;
-        Some((found.wire.0, record.period))
+        let group = self.groups.get(group)?;
+        let keys = group.state(*state)?.keys.as_ref()?;
+        Some((keys.wire.0, group.record.period))
     }
 
     /// What became of a publish.
@@ -303,6 +340,10 @@ impl Inner {
     ) -> Result<(), Fault> {
         let Some((_, sequence)) = self.in_flight.remove(&id) else { return Ok(()) };
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
+        if record.kind.is_said_once() {
+            tx.overlay.delete(out_key(sequence));
+            return Ok(());
+        }
         match result {
             PublishResult::Failed { .. } => {
                 let delay = self.backoff(self.config.publish_retry / 8, record.failures);
@@ -529,7 +570,7 @@ pub(super) fn place_key(group: GroupId, installation: &InstallationId, number: u
     key("place/", &[group.as_bytes(), installation.as_bytes(), &number.to_be_bytes()])
 }
 
-fn out_key(sequence: u64) -> Vec<u8> {
+pub(super) fn out_key(sequence: u64) -> Vec<u8> {
     key("out/", &[&sequence.to_be_bytes()])
 }
 
@@ -540,6 +581,9 @@ fn publish_kind(record: &OutgoingRecord) -> PublishKind {
         OutgoingKind::Commit { group, .. } => PublishKind::Commit(group),
         OutgoingKind::InvitationShared { group, .. } => PublishKind::InvitationShared(group),
         OutgoingKind::InvitationEnvelope { group, .. } => PublishKind::InvitationEnvelope(group),
+        OutgoingKind::CommitAgain { group, .. }
+        | OutgoingKind::Note { group, repair: true, .. } => PublishKind::Repair(group),
+        OutgoingKind::Note { group, repair: false, .. } => PublishKind::Sync(group),
         OutgoingKind::Registration { .. } => PublishKind::Registration,
         OutgoingKind::Link => PublishKind::Link,
     }

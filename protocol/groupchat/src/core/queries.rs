@@ -1,18 +1,19 @@
 //! What can be read. Nothing here changes anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use super::group::Group;
 use super::records::{self, MessageRecord, key};
-use super::state::Group;
 use super::{Core, Fault, Inner};
 use crate::account::Log;
 use crate::api::views::{
     AccountView, GapView, GroupState, GroupView, InstallationView, InvitationView, MemberView,
-    MessageCursor, MessageView,
+    MessageCursor, MessageKind, MessageView,
 };
 use crate::api::{EventRecord, Hold};
 use crate::group::message::SignedCore;
+use crate::order::roles::Role;
 use crate::store::{Store, StoreError};
 use crate::{AccountId, GroupId, InstallationId, MessageId};
 
@@ -65,16 +66,29 @@ impl<S: Store> Core<S> {
         Ok(self.inner.groups.get(&id).map(|group| group_view(id, group)))
     }
 
+    /// The name by which members call the state that a group stands in: the same exactly where they
+    /// stand in the same state. A secret of its members. `None` where this installation is not in
+    /// the group.
+    pub fn tip_name(&self, id: GroupId) -> Option<[u8; 32]> {
+        let tip = self.inner.groups.get(&id)?.tip()?;
+        tip.keys.as_ref().map(|keys| keys.name)
+    }
+
     /// The accounts of a group; `None` for an unknown one.
     pub fn members(&self, id: GroupId) -> Result<Option<Vec<MemberView>>, Fault> {
         let Some(group) = self.inner.groups.get(&id) else { return Ok(None) };
         let mut accounts: BTreeMap<AccountId, Vec<InstallationId>> = BTreeMap::new();
-        for &(installation, account) in &group.record.members {
+        for (installation, account) in group.members() {
             accounts.entry(account).or_default().push(installation);
         }
+        let authority = group.agreed().map(|agreed| &agreed.authority);
         let members = accounts
             .into_iter()
-            .map(|(account, installations)| MemberView { account, installations })
+            .map(|(account, installations)| MemberView {
+                account,
+                role: authority.map_or(Role::Member, |authority| authority.role(account)),
+                installations,
+            })
             .collect();
         Ok(Some(members))
     }
@@ -141,8 +155,8 @@ impl<S: Store> Core<S> {
             .filter_map(|(id, group)| {
                 group.record.invitation.as_ref().map(|invitation| InvitationView {
                     group: *id,
-                    name: group.record.name.clone(),
-                    description: group.record.description.clone(),
+                    name: invitation.agreed.name.clone(),
+                    description: invitation.agreed.description.clone(),
                     from: invitation.from,
                 })
             })
@@ -185,18 +199,30 @@ impl Inner {
 
 fn group_view(id: GroupId, group: &Group) -> GroupView {
     let record = &group.record;
-    let mut accounts: Vec<AccountId> = record.members.iter().map(|&(_, a)| a).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
+    let members = group.members();
+    let installations = members.len();
+    let accounts: BTreeSet<AccountId> = members.into_iter().map(|(_, account)| account).collect();
+    let agreed = group.agreed();
     GroupView {
         group: id,
-        name: record.name.clone(),
-        description: record.description.clone(),
-        state: if record.invitation.is_some() { GroupState::Invited } else { GroupState::Joined },
+        name: agreed.map_or_else(String::new, |agreed| agreed.name.clone()),
+        description: agreed.map_or_else(String::new, |agreed| agreed.description.clone()),
+        state: group_state(group),
         epoch: group.tip().map_or(record.joined, |s| s.epoch),
         accounts: accounts.len(),
-        installations: record.members.len(),
+        installations,
         creator: record.creator,
+        policy: agreed.map(|agreed| agreed.authority.policy).unwrap_or_default(),
+    }
+}
+
+fn group_state(group: &Group) -> GroupState {
+    let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+    match (&group.record.invitation, inside) {
+        (Some(_), _) => GroupState::Invited,
+        (None, true) if group.record.leaving => GroupState::Leaving,
+        (None, true) => GroupState::Joined,
+        (None, false) => GroupState::Removed,
     }
 }
 
@@ -208,7 +234,8 @@ fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
     Ok(MessageView {
         id: MessageId { group: core.group, installation: core.installation, number: core.number },
         account: record.account,
-        text: core.text,
+        kind: if core.leave().is_some() { MessageKind::Left } else { MessageKind::Text },
+        text: core.text().unwrap_or_default().to_owned(),
         time: core.time,
         waku_hash: record.waku_hash.to_string(),
         sending: record.sending.map(Into::into),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::records::{OutgoingKind, OutgoingRecord, OutgoingState};
-use crate::{GroupId, Timestamp};
+use crate::{GroupId, MessageId, Timestamp};
 
 /// Entries by sequence. An entry that the driver holds is due at no time.
 #[derive(Debug, Default)]
@@ -57,6 +57,12 @@ impl Queue {
 
     pub(super) fn last(&self) -> Option<u64> {
         self.entries.last_key_value().map(|(sequence, _)| *sequence)
+    }
+
+    /// The entry that carries a message.
+    pub(super) fn find_message(&self, message: MessageId) -> Option<u64> {
+        let is_it = |record: &OutgoingRecord| matches!(record.kind, OutgoingKind::Message { id, .. } if id == message);
+        self.entries.iter().find(|(_, record)| is_it(record)).map(|(sequence, _)| *sequence)
     }
 
     /// How many messages of a group are in the queue.

@@ -8,6 +8,12 @@
 //! | `link` | [`LinkRecord`] |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
+//! | `state/` group state | [`StateRecord`] |
+//! | `commit/` group state | the content of the handshake that led there |
+//! | `leaf/` group installation | [`LeafRecord`]: who is in the oldest kept state |
+//! | `entry/` group, hash | an account log entry that proves somebody in it |
+//! | `change/` group sequence | [`ChangeRecord`] |
+//! | `sealed/` group state number | nothing: an own message that was sealed under it |
 //! | `send/` group | [`SendRecord`] |
 //! | `sender/` group installation | [`SenderRecord`] |
 //! | `gap/` group installation number | [`GapRecord`] |
@@ -25,10 +31,16 @@
 //!
 //! Values are postcard, but for events. Numbers in keys are big-endian, so that scans ascend.
 
+mod group;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use waku_groupchat_waku::MessageHash;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub(crate) use self::group::{
+    Change, ChangeRecord, GroupRecord, LeafRecord, PendingCommit, StateKeys, StateRecord, Wish,
+};
+use super::agreed::Agreed;
 use crate::account::{Card, InstallationKey, RecoverySecret, RegistrationSecret};
 use crate::api::views::{GapState, SendState, TryView};
 use crate::group::frontier::Said;
@@ -136,58 +148,6 @@ impl std::fmt::Debug for LinkRecord {
     }
 }
 
-/// One state of a group: what it takes to find and open its messages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct StateRecord {
-    pub(crate) id: StateId,
-    pub(crate) epoch: u64,
-    /// Exported: topics and seals are derived from it.
-    pub(crate) wire: Secret32,
-    pub(crate) since: Timestamp,
-}
-
-/// A group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct GroupRecord {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) creator: InstallationId,
-    /// With the creator, what the group's id is made of.
-    pub(crate) nonce: [u8; 16],
-    /// Topic period in seconds.
-    pub(crate) period: u64,
-    /// Kept states, oldest first; the last one is the tip. Empty while invited.
-    pub(crate) states: Vec<StateRecord>,
-    /// Epoch at which this installation joined.
-    pub(crate) joined: u64,
-    /// Account log entries attached on the path.
-    pub(crate) log: Vec<Vec<u8>>,
-    pub(crate) members: Vec<(InstallationId, AccountId)>,
-    /// Who came after this installation, and the own last number then.
-    pub(crate) came_at: Vec<(InstallationId, u64)>,
-    /// Numbers that lie before the join.
-    pub(crate) baselines: Vec<(InstallationId, u64)>,
-    /// An own commit that is not published yet.
-    pub(crate) pending: Option<PendingCommit>,
-    /// While invited: what joining needs.
-    pub(crate) invitation: Option<InvitationRecord>,
-}
-
-/// An own commit on its way: published before it is applied.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct PendingCommit {
-    /// The state after it, ready in the store.
-    pub(crate) next: StateRecord,
-    /// The queue entry that carries it.
-    pub(crate) outgoing: u64,
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) log: Vec<Vec<u8>>,
-    pub(crate) members: Vec<(InstallationId, AccountId)>,
-    /// Sent once it is applied.
-    pub(crate) invitations: Option<PendingInvitations>,
-}
-
 /// What goes out once the commit that adds the accounts is applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PendingInvitations {
@@ -209,6 +169,10 @@ pub(crate) struct PendingEnvelope {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct InvitationRecord {
     pub(crate) from: AccountId,
+    pub(crate) agreed: Agreed,
+    pub(crate) members: Vec<(InstallationId, AccountId)>,
+    /// Every account log entry attached on the path.
+    pub(crate) log: Vec<Vec<u8>>,
     pub(crate) welcome: Vec<u8>,
     pub(crate) tree: Vec<u8>,
     /// When the shared part was made: nothing of the state that it leads to is older.
@@ -336,6 +300,24 @@ pub(crate) enum OutgoingKind {
     },
     /// A step of linking; the content is the sealed message.
     Link,
+    /// Something between installations; handed out once.
+    Note {
+        group: GroupId,
+        state: StateId,
+        repair: bool,
+    },
+    /// A commit again, for who missed it; handed out once.
+    CommitAgain {
+        group: GroupId,
+        state: StateId,
+    },
+}
+
+impl OutgoingKind {
+    /// Whether it is handed out once, whatever becomes of it.
+    pub(crate) fn is_said_once(&self) -> bool {
+        matches!(self, Self::Note { .. } | Self::CommitAgain { .. })
+    }
 }
 
 /// How far a queue entry got.
@@ -384,6 +366,10 @@ pub(crate) struct IntentRecord {
     pub(crate) asked: u32,
     /// Its log entries and key packages, once found.
     pub(crate) found: Option<FoundAccount>,
+    /// The state whose commit adds it; made again if that does not stand.
+    pub(crate) done: Option<StateId>,
+    /// When a commit is tried again.
+    pub(crate) retry: Timestamp,
 }
 
 /// A contact card at rest.

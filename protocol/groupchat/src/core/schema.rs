@@ -6,7 +6,7 @@
 //! changed and the version it leads to are in one batch. A step with much to do can do it in parts:
 //! each part is a batch of its own, and what was interrupted goes on with the next part.
 
-use super::{Fault, second, third};
+use super::{Fault, fourth, second, third};
 use crate::store::{Overlay, Store, StoreError};
 
 /// Where the version stands.
@@ -31,7 +31,7 @@ pub(super) enum Progress {
 }
 
 /// All steps there are.
-const STEPS: &[Step] = &[second::states_as_differences, third::room_for_segments];
+const STEPS: &[Step] = &[second::states_as_differences, third::room_for_segments, fourth::graphs];
 
 /// Brings a store up to date, or refuses it. Whether it is new: then the version is to be written
 /// with its first batch, by [`put_newest`].

@@ -8,113 +8,17 @@ use waku_groupchat_waku::ContentTopic;
 
 use super::clock::PeerClock;
 use super::gaps::AWAITED;
+use super::group::{Group, load_line};
 use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
-use super::records::{
-    self, GapRecord, GroupRecord, IntentRecord, SendRecord, SenderRecord, StateRecord, key, read,
-};
+use super::records::{self, GapRecord, GroupRecord, IntentRecord, key, read};
 use super::topics::Topics;
 use super::{Fault, Inner, Tx};
 use crate::api::Config;
-use crate::group::frontier;
-use crate::limits::{KEPT_STATE_AGE, KEPT_STATES};
 use crate::mls::{self, CoreRng, MlsError, Provider, StateId, View};
 use crate::segment::Assembler;
-use crate::store::{Overlay, Store, StoreError};
+use crate::store::{Overlay, Store};
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
-
-/// A group with all that is counted in it.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) record: GroupRecord,
-    pub(super) send: SendRecord,
-    pub(super) senders: BTreeMap<InstallationId, SenderRecord>,
-    pub(super) gaps: BTreeMap<(InstallationId, u64), GapRecord>,
-    /// Installations by their short names in frontiers; `None` where two share one.
-    shorts: BTreeMap<u64, Option<InstallationId>>,
-}
-
-impl Group {
-    pub(super) fn new(record: GroupRecord) -> Self {
-        let mut group = Self {
-            record,
-            send: SendRecord::default(),
-            senders: BTreeMap::new(),
-            gaps: BTreeMap::new(),
-            shorts: BTreeMap::new(),
-        };
-        group.index_members();
-        group
-    }
-
-    /// To be called after the members changed.
-    pub(super) fn index_members(&mut self) {
-        self.shorts.clear();
-        for (installation, _) in &self.record.members {
-            self.shorts
-                .entry(frontier::short(installation))
-                .and_modify(|slot| *slot = None)
-                .or_insert(Some(*installation));
-        }
-    }
-
-    pub(super) fn by_short(&self, short: u64) -> Option<InstallationId> {
-        self.shorts.get(&short).copied().flatten()
-    }
-
-    pub(super) fn tip(&self) -> Option<&StateRecord> {
-        self.record.states.last()
-    }
-
-    pub(super) fn account_of(&self, installation: &InstallationId) -> Option<AccountId> {
-        self.record.members.iter().find(|(i, _)| i == installation).map(|&(_, account)| account)
-    }
-
-    /// The record of a sender, made when it is first heard of.
-    pub(super) fn sender(
-        &mut self,
-        installation: InstallationId,
-        account: AccountId,
-    ) -> &mut SenderRecord {
-        let joined = self.record.joined;
-        let baseline = self
-            .record
-            .baselines
-            .iter()
-            .find(|(i, _)| *i == installation)
-            .map_or(0, |&(_, number)| number);
-        let since = self.record.states.first().map_or(Timestamp::ZERO, |s| s.since);
-        self.senders.entry(installation).or_insert_with(|| SenderRecord {
-            account,
-            tracker: crate::group::tracker::Tracker::new(joined, baseline),
-            last_time: since,
-        })
-    }
-
-    pub(super) fn save(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
-        records::write(tx.overlay, key("group/", &[id.as_bytes()]), &self.record)
-    }
-
-    pub(super) fn save_send(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
-        records::write(tx.overlay, key("send/", &[id.as_bytes()]), &self.send)
-    }
-
-    pub(super) fn save_sender(
-        &self,
-        tx: &Tx<'_>,
-        id: &GroupId,
-        installation: &InstallationId,
-    ) -> Result<(), StoreError> {
-        match self.senders.get(installation) {
-            Some(sender) => records::write(
-                tx.overlay,
-                key("sender/", &[id.as_bytes(), installation.as_bytes()]),
-                sender,
-            ),
-            None => Ok(()),
-        }
-    }
-}
 
 impl Inner {
     pub(super) fn load(store: &dyn Store, config: Config, rng: CoreRng) -> Result<Self, Fault> {
@@ -122,7 +26,13 @@ impl Inner {
         let mut groups = BTreeMap::new();
         for (k, value) in overlay.scan(b"group/")? {
             let id = group_in(&k, "group/")?;
-            let mut group = Group::new(records::decode(&value)?);
+            let record: GroupRecord = records::decode(&value)?;
+            let line = load_line(&overlay, &id, &record)?;
+            let mut group = Group::new(record, line);
+            for (k, value) in overlay.scan(&key("change/", &[id.as_bytes()]))? {
+                let sequence = number(&k["change/".len() + GroupId::LEN..])?;
+                group.changes.insert(sequence, records::decode(&value)?);
+            }
             group.send = read(&overlay, &key("send/", &[id.as_bytes()]))?.unwrap_or_default();
             for (k, value) in overlay.scan(&key("sender/", &[id.as_bytes()]))? {
                 let (installation, _) = tail(&k, "sender/")?;
@@ -261,34 +171,6 @@ impl Inner {
         let done = work(&mut loaded.group, &self.provider(tx, view))?;
         self.loaded.put(place, loaded);
         Ok(done)
-    }
-
-    /// Makes `next` the tip, and lets go of states beyond the window.
-    pub(super) fn advance(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        next: StateRecord,
-    ) -> Result<(), Fault> {
-        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("advancing an unknown group"))?;
-        group.record.states.push(next);
-        let states = &mut group.record.states;
-        let last = states.len() - 1;
-        let keep_from = states
-            .iter()
-            .position(|s| tx.now.since(s.since) <= KEPT_STATE_AGE)
-            .unwrap_or(last)
-            // a state is in use until its successor begins
-            .saturating_sub(1)
-            .max(states.len().saturating_sub(KEPT_STATES));
-        let gone: Vec<StateId> =
-            states.drain(..keep_from.min(last)).map(|state| state.id).collect();
-        if !gone.is_empty() {
-            mls::delete_states(tx.overlay, id, &gone).map_err(MlsError::from)?;
-            self.loaded.forget(id, &gone);
-        }
-        self.topics.clear();
-        Ok(())
     }
 }
 

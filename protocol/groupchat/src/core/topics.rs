@@ -135,9 +135,9 @@ impl Inner {
     fn make_table(&self, length: u64, period: u64) -> HashMap<ContentTopic, Target> {
         let mut table = HashMap::new();
         for (&group, g) in self.groups.iter().filter(|(_, g)| g.record.period == length) {
-            let pending = g.record.pending.as_ref().map(|p| &p.next);
-            for state in g.record.states.iter().chain(pending) {
-                let topic = group_topic(&state.wire.0, period);
+            for state in g.states() {
+                let Some(keys) = &state.keys else { continue };
+                let topic = group_topic(&keys.wire.0, period);
                 table.insert(topic, Target::Group { group, state: state.id });
             }
         }
@@ -148,7 +148,8 @@ impl Inner {
             let topic = inbox_topic(&account.registration(), period);
             table.insert(topic, Target::Inbox { period });
         }
-        for ((group, account), intent) in &self.intents {
+        let open = self.intents.iter().filter(|(_, intent)| intent.done.is_none());
+        for ((group, account), intent) in open {
             for topic in record_topics(&intent.card.card().registration, period) {
                 let (group, account) = (*group, *account);
                 table.insert(topic, Target::Record { group, account, period });
@@ -164,20 +165,21 @@ impl Inner {
         self.link_topics().contains(topic).then_some(Target::Link)
     }
 
-    /// The topics of a group's newest state in a range of time, newest first, at most `limit`.
-    pub(super) fn tip_topics(
+    /// The topics of a group's state in a range of time, newest first, at most `limit`.
+    pub(super) fn state_topics(
         &self,
         group: &GroupId,
+        state: StateId,
         from: Timestamp,
         to: Timestamp,
         limit: usize,
     ) -> Vec<ContentTopic> {
         let Some(g) = self.groups.get(group) else { return Vec::new() };
-        let Some(tip) = g.tip() else { return Vec::new() };
+        let Some(keys) = g.state(state).and_then(|s| s.keys.as_ref()) else { return Vec::new() };
         let length = Duration::from_secs(g.record.period);
         (period(from, length).saturating_sub(1)..=period(to, length) + 1)
             .rev()
-            .map(|p| group_topic(&tip.wire.0, p))
+            .map(|p| group_topic(&keys.wire.0, p))
             .take(limit)
             .collect()
     }
@@ -199,7 +201,10 @@ impl Inner {
         let length = Duration::from_secs(g.record.period);
         (period(from, length)..=period(to, length))
             .rev()
-            .flat_map(|p| g.record.states.iter().rev().map(move |s| group_topic(&s.wire.0, p)))
+            .flat_map(|p| {
+                let keys = g.states().filter_map(|state| state.keys.as_ref());
+                keys.map(move |keys| group_topic(&keys.wire.0, p))
+            })
             .take(limit)
             .collect()
     }

@@ -40,8 +40,12 @@ impl Inner {
         for gap in self.groups.values_mut().flat_map(|g| g.gaps.values_mut()) {
             gap.due = gap.due.map(|due| if due == AWAITED { due } else { due.min(most) });
         }
-        for intent in self.intents.values_mut().filter(|i| i.due != AWAITED) {
-            intent.due = intent.due.min(most);
+        for intent in self.intents.values_mut() {
+            intent.due = if intent.due == AWAITED { AWAITED } else { intent.due.min(most) };
+            intent.retry = intent.retry.min(most);
+        }
+        for change in self.groups.values_mut().flat_map(|g| g.changes.values_mut()) {
+            change.due = change.due.min(most);
         }
         if let Some(own) = &mut self.account {
             own.register_at = own.register_at.min(now + self.config.registration_period);
@@ -54,10 +58,14 @@ impl Inner {
         if std::mem::replace(&mut self.resumed, true) {
             return Ok(());
         }
-        let tips: Vec<_> =
-            self.groups.iter().filter_map(|(id, group)| Some((*id, group.tip()?.since))).collect();
-        for (id, since) in tips {
-            self.replay(tx, id, since);
+        let tips: Vec<_> = self
+            .groups
+            .iter()
+            .filter_map(|(id, group)| group.tip().map(|tip| (*id, tip.id, tip.since)))
+            .collect();
+        for (id, state, since) in tips {
+            self.replay(tx, id, state, since);
+            self.wait_for_quiet(tx, id);
         }
         let awaited: Vec<_> =
             self.awaited.iter().map(|((topic, _), a)| (topic.clone(), a.at)).collect();

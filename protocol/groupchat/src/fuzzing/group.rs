@@ -103,7 +103,7 @@ fn check(tracker: &Tracker) {
 /// Good values of this module's targets and of the seal: target, file, content.
 #[cfg(test)]
 pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    use crate::group::message::MessageCore;
+    use crate::group::message::{Content, MessageCore};
     use crate::{CoreHash, GroupId, Timestamp};
 
     let core = |number: u64| {
@@ -114,7 +114,7 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             previous: (number > 1).then_some((CoreHash::from_bytes([2; 32]), 3)),
             epoch: 4,
             time: Timestamp::from_secs(1_700_000_000),
-            text: "Grüezi 👋".to_owned(),
+            content: Content::Text("Grüezi 👋".to_owned()),
         };
         [&[1], SignedCore::sign(&core, &key()).bytes()].concat()
     };

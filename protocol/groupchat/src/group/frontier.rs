@@ -52,7 +52,8 @@ impl Said {
     }
 }
 
-fn entry(installation: &InstallationId, tracker: &Tracker) -> pb::FrontierEntry {
+/// What is said of one sender.
+pub(crate) fn entry(installation: &InstallationId, tracker: &Tracker) -> pb::FrontierEntry {
     let upto = tracker.upto();
     pb::FrontierEntry {
         installation: short(installation),

@@ -18,10 +18,34 @@ pub(crate) struct MessageCore {
     pub(crate) previous: Option<(CoreHash, u64)>,
     pub(crate) epoch: u64,
     pub(crate) time: Timestamp,
-    pub(crate) text: String,
+    pub(crate) content: Content,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Text(String),
+    /// The sender leaves the group; with the HPKE key of the leaf that goes.
+    Leave(Vec<u8>),
 }
 
 impl MessageCore {
+    /// The leaf's key, if the sender leaves.
+    pub(crate) fn leave(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Leave(key) => Some(key),
+            Content::Text(_) => None,
+        }
+    }
+
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Leave(_) => None,
+        }
+    }
+
     pub(crate) fn place(&self) -> Place {
         Place {
             number: self.number,
@@ -39,7 +63,12 @@ impl MessageCore {
             epoch: self.epoch,
             previous_epoch: self.previous.map(|(_, epoch)| epoch),
             time: self.time.as_nanos(),
-            content: Some(pb::core::Content::Text(pb::Text { body: self.text.clone() })),
+            content: Some(match &self.content {
+                Content::Text(body) => pb::core::Content::Text(pb::Text { body: body.clone() }),
+                Content::Leave(key) => {
+                    pb::core::Content::Leave(pb::Leave { leaf_key: key.clone() })
+                }
+            }),
         }
         .encode_to_vec()
     }
@@ -54,7 +83,10 @@ impl MessageCore {
             }
             _ => return None,
         };
-        let pb::core::Content::Text(text) = core.content?;
+        let content = match core.content? {
+            pb::core::Content::Text(text) => Content::Text(text.body),
+            pb::core::Content::Leave(leave) => Content::Leave(leave.leaf_key),
+        };
         Some(Self {
             group: GroupId::from_slice(&core.group)?,
             installation: InstallationId::from_slice(&core.installation)?,
@@ -62,7 +94,7 @@ impl MessageCore {
             previous,
             epoch: core.epoch,
             time: Timestamp::from_nanos(core.time),
-            text: text.body,
+            content,
         })
     }
 }
@@ -123,7 +155,7 @@ mod tests {
             previous: (number > 1).then_some((CoreHash::from_bytes([2; 32]), 3)),
             epoch: 4,
             time: Timestamp::from_secs(1_700_000_000),
-            text: "Grüezi 👋".to_owned(),
+            content: Content::Text("Grüezi 👋".to_owned()),
         };
         (core, key)
     }

@@ -188,6 +188,11 @@ impl Tracker {
         self.held.before(n)
     }
 
+    /// Numbers up to this are from before the join, as far as that is known.
+    pub(crate) fn baseline(&self) -> u64 {
+        self.baseline
+    }
+
     /// Highest number held, 0 if none.
     pub(crate) fn max_held(&self) -> u64 {
         self.held.max().unwrap_or(0)

@@ -8,19 +8,18 @@ use openmls::group::{
     PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
 };
 use openmls::prelude::tls_codec::Serialize as _;
-use openmls::prelude::{GroupId as MlsGroupId, SenderRatchetConfiguration};
+use openmls::prelude::{GroupId as MlsGroupId, LeafNodeIndex, SenderRatchetConfiguration};
 use openmls_traits::OpenMlsProvider as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::{MlsError, Refused};
-use super::leaf::{
-    ExtensionList, Member, SUITE, capabilities, credential, from_extensions, to_extensions,
-    unbounded,
-};
+#[cfg(test)]
+use super::leaf::{ExtensionList, Member, from_extensions};
+use super::leaf::{SUITE, capabilities, credential, to_extensions, unbounded};
 use super::package::Package;
 use super::provider::Provider;
-use crate::GroupId;
 use crate::account::InstallationKey;
+use crate::{GroupId, InstallationId};
 
 /// How many messages of one sender may be read after a later one of it was.
 const OUT_OF_ORDER: u32 = 256;
@@ -87,7 +86,19 @@ pub(crate) fn load(provider: &Provider<'_>) -> Result<Option<MlsGroup>, MlsError
     Ok(MlsGroup::load(provider.storage(), &group)?)
 }
 
-/// Makes one commit that adds all of `adds` and, if given, sets all extensions anew.
+/// What a commit does.
+#[derive(Default)]
+pub(crate) struct Proposals<'a> {
+    pub(crate) adds: Vec<Package>,
+    /// Who goes. Those who are not in the group are passed over.
+    pub(crate) removes: &'a [InstallationId],
+    /// All extensions, to set them anew.
+    pub(crate) extensions: Option<&'a [(u16, Vec<u8>)]>,
+    /// New keys for the own leaf, even if nothing else asks for them.
+    pub(crate) update: bool,
+}
+
+/// Makes one commit.
 ///
 /// It waits in the group until [`merge_pending`]. What is refused is an addition that does not fit:
 /// an installation or a key that is in the group already.
@@ -95,13 +106,20 @@ pub(crate) fn commit(
     group: &mut MlsGroup,
     provider: &Provider<'_>,
     signer: &InstallationKey,
-    adds: Vec<Package>,
-    extensions: Option<&[(u16, Vec<u8>)]>,
+    proposals: Proposals<'_>,
 ) -> Result<Result<OwnCommit, Refused>, MlsError> {
     const DOING: &str = "making a commit";
+    let Proposals { adds, removes, extensions, update } = proposals;
+    let leaves: Vec<LeafNodeIndex> = group
+        .members()
+        .filter(|m| removes.iter().any(|gone| m.signature_key == gone.as_bytes()))
+        .map(|m| m.index)
+        .collect();
     let mut builder = group
         .commit_builder()
         .consume_proposal_store(false)
+        .force_self_update(update)
+        .propose_removals(leaves)
         .propose_adds(adds.into_iter().map(|package| package.inner));
     if let Some(extensions) = extensions {
         builder = builder
@@ -174,6 +192,7 @@ pub(crate) fn ratchet_tree(group: &MlsGroup) -> Result<Vec<u8>, MlsError> {
         .map_err(MlsError::doing("encoding the ratchet tree"))
 }
 
+#[cfg(test)]
 /// All leaves, in the tree's order.
 pub(crate) fn members(group: &MlsGroup) -> Result<Vec<Member>, MlsError> {
     group
@@ -182,9 +201,18 @@ pub(crate) fn members(group: &MlsGroup) -> Result<Vec<Member>, MlsError> {
         .collect()
 }
 
+#[cfg(test)]
 /// The GroupContext's extensions.
 pub(crate) fn extensions(group: &MlsGroup) -> Result<ExtensionList, MlsError> {
     from_extensions(group.extensions()).ok_or(MlsError::Stored("an extension's type"))
+}
+
+/// The HPKE key of an installation's leaf, if it has one.
+pub(crate) fn leaf_key(group: &MlsGroup, installation: &InstallationId) -> Option<Vec<u8>> {
+    group
+        .members()
+        .find(|member| member.signature_key == installation.as_bytes())
+        .map(|member| member.encryption_key)
 }
 
 /// The number of commits on the path to this state.

@@ -17,4 +17,4 @@ mod graph;
 pub(crate) mod roles;
 mod standing;
 
-pub(crate) use graph::{Commit, Graph, GraphError, Leaf};
+pub(crate) use graph::{Commit, Graph, Leaf};

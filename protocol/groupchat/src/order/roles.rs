@@ -72,6 +72,14 @@ impl Rights {
     }
 }
 
+impl std::ops::BitOr for Rights {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 impl std::fmt::Debug for Rights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(Right::ALL.into_iter().filter(|r| self.has(*r))).finish()

@@ -74,6 +74,41 @@ pub(in crate::chat) enum Event {
         /// Who.
         accounts: Vec<AccountId>,
     },
+    /// Accounts are not in the group any more.
+    MembersRemoved {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        accounts: Vec<AccountId>,
+    },
+    /// Roles or the policy changed.
+    RolesChanged {
+        /// The group.
+        group: GroupId,
+    },
+    /// This installation is not in the group any more. What was said before can still be read.
+    Removed {
+        /// The group.
+        group: GroupId,
+    },
+    /// Changes that were made at the same time were put in another order: the newest ones of this
+    /// group do not stand, and what was asked for here among them is made again.
+    Reordered {
+        /// The group.
+        group: GroupId,
+        /// How many changes do not stand any more.
+        #[schema(minimum = 1)]
+        depth: u64,
+    },
+    /// A change that was asked for here was given up: it is not allowed where the group stands now.
+    ChangeFailed {
+        /// The group.
+        group: GroupId,
+        /// What was asked for.
+        change: ChangeKind,
+        /// Why, for people.
+        reason: String,
+    },
     /// Name or description changed.
     ProfileChanged {
         /// The group.
@@ -127,6 +162,22 @@ pub(in crate::chat) enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// What somebody asked to change in a group.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum ChangeKind {
+    /// Name and description.
+    Profile,
+    /// Taking an installation out.
+    Remove,
+    /// An account's role.
+    Role,
+    /// Which role each right needs.
+    Policy,
+    /// New keys of the own leaf.
+    Update,
 }
 
 /// Why an inbound message was refused.

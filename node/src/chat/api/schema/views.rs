@@ -3,6 +3,7 @@
 use utoipa::ToSchema;
 
 use super::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+use crate::chat::api::types::Policy;
 
 /// The own account.
 #[derive(ToSchema)]
@@ -43,6 +44,22 @@ pub(in crate::chat) enum GroupState {
     Invited,
     /// In it.
     Joined,
+    /// In it until somebody takes this installation out, as it said it wants.
+    Leaving,
+    /// Not in it any more. What was said before can still be read.
+    Removed,
+}
+
+/// What an account is in a group. Each role has all that the ones before it have.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum Role {
+    /// Anybody in the group.
+    Member,
+    /// Named so by an owner or another admin.
+    Admin,
+    /// Who made the group, and whom owners name so.
+    Owner,
 }
 
 /// A group.
@@ -65,6 +82,8 @@ pub(in crate::chat) struct GroupView {
     installations: usize,
     /// The installation that created it.
     creator: InstallationId,
+    /// Which role each right needs.
+    policy: Policy,
 }
 
 /// An account in a group.
@@ -72,6 +91,8 @@ pub(in crate::chat) struct GroupView {
 pub(in crate::chat) struct MemberView {
     /// The account.
     account: AccountId,
+    /// Its role. A role that nobody holds falls to the next one below.
+    role: Role,
     /// Its installations in the group.
     installations: Vec<InstallationId>,
 }
@@ -93,6 +114,16 @@ pub(in crate::chat) enum SendState {
     Acknowledged,
 }
 
+/// What a message is.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum MessageKind {
+    /// A text.
+    Text,
+    /// The sender's last word: it leaves the group.
+    Left,
+}
+
 /// A message.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -101,7 +132,9 @@ pub(in crate::chat) struct MessageView {
     id: MessageId,
     /// The sender's account.
     account: AccountId,
-    /// The text.
+    /// What it is.
+    kind: MessageKind,
+    /// The text; empty where it is none.
     text: String,
     /// The sender's time for it: after that of everything it had read in the group.
     time: Timestamp,

@@ -13,7 +13,7 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 use self::pair::{PAIR, config, open};
 #[cfg(test)]
 pub(crate) use self::seeds::seeds;
-use super::commits::Agreed;
+use super::agreed::Agreed;
 use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use super::loaded::Place;
 use super::records::StateRecord;
@@ -22,7 +22,7 @@ use super::{Core, join, members};
 use crate::account::{inbox_key, inbox_topic};
 use crate::api::{Event, Input, Output};
 use crate::fuzzing::{choose, chunks};
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::{SealKey, derive_key, derive_topic, label};
 use crate::mls::message::Inbound;
 use crate::mls::{self, CoreRng};
@@ -37,6 +37,11 @@ fn tip(core: &Core<MemoryStore>) -> &StateRecord {
     core.inner.groups[&PAIR.group].tip().expect("joined")
 }
 
+/// The secret that a state's topics and seals come from.
+fn wire(state: &StateRecord) -> &[u8; 32] {
+    &state.keys.as_ref().expect("inside").wire.0
+}
+
 fn sealed(key: &SealKey, topic: ContentTopic, content: &[u8]) -> Option<WakuMessage> {
     let class = SizeClass::fitting(content.len())?;
     seal_message(key, topic, PAIR.now, content, class, &mut CoreRng::new([5; 32])).ok()
@@ -45,7 +50,7 @@ fn sealed(key: &SealKey, topic: ContentTopic, content: &[u8]) -> Option<WakuMess
 /// A payload of the group around any content.
 fn to_group(content: &[u8]) -> Option<WakuMessage> {
     let (alice, period) = (PAIR.alice(), period(PAIR.now, config().topic_period));
-    let wire = &tip(&alice).wire.0;
+    let wire = wire(tip(&alice));
     sealed(&group_key(wire, period), group_topic(wire, period), content)
 }
 
@@ -73,7 +78,7 @@ fn spoken(plain: &[u8]) -> Vec<u8> {
 fn signed(core: &[u8]) -> pb::Application {
     let key = PAIR.alice().inner.account.as_ref().expect("made").key();
     let signature = key.sign(label::MESSAGE_CORE, core).to_vec();
-    pb::Application { core: core.to_vec(), signature, frontier: Vec::new() }
+    pb::Application { core: core.to_vec(), signature, ..Default::default() }
 }
 
 /// What comes to Bob on the group's topic: bytes on it; any content under its seal; any MLS
@@ -87,7 +92,7 @@ pub(crate) fn inbound(data: &[u8]) -> bool {
         3 => {
             let mut parts = chunks(rest).map(<[u8]>::to_vec);
             let commit = parts.next().unwrap_or_default();
-            let handshake = pb::Handshake { commit, log_entries: parts.take(64).collect() };
+            let handshake = pb::Handshake { commit, log_entries: parts.take(64).collect(), words: Vec::new() };
             frame(pb::frame::Body::Handshake(handshake))
         }
         4 => spoken(rest),
@@ -118,7 +123,7 @@ fn first_core() -> Vec<u8> {
         previous: None,
         epoch: tip(&alice).epoch,
         time: PAIR.now,
-        text: "Hello".to_owned(),
+        content: Content::Text("Hello".to_owned()),
     };
     SignedCore::sign(&core, &account.key()).bytes().to_vec()
 }
@@ -236,7 +241,8 @@ pub(crate) fn extensions(data: &[u8]) -> bool {
         .map(|(content, kind)| (kind, content.to_vec()))
         .collect();
     let Some(agreed) = Agreed::parse(&list) else { return false };
-    assert_eq!(Agreed::parse(&agreed.extensions()), Some(agreed));
+    let (set, parameters) = agreed.clone();
+    assert_eq!(Agreed::parse(&set.extensions(&parameters)), Some(agreed));
     true
 }
 

@@ -3,10 +3,9 @@
 use prost::Message as _;
 
 use super::pair::{PAIR, config};
-use super::{CONTENT_KEY, first_core, signed, spoken, tip};
+use super::{CONTENT_KEY, first_core, signed, spoken, tip, wire};
 use crate::Timestamp;
 use crate::api::{Command, CommandId, Input, Output, PublishKind};
-use crate::core::commits::Agreed;
 use crate::core::members;
 use crate::core::topics::{group_key, period};
 use crate::kdf::{derive_key, label};
@@ -32,9 +31,9 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         panic!("an application message")
     };
     let group = &alice.inner.groups[&PAIR.group];
-    let agreed = Agreed::of(&group.record).extensions();
+    let agreed = group.agreed().expect("joined").extensions(&group.parameters());
     let agreed: Vec<u8> = agreed.iter().flat_map(|(_, content)| piece(content)).collect();
-    let (installation, account) = group.record.members[0];
+    let (installation, account) = group.members()[0];
     let (slot, shared) = invited();
     let welcome = mls::welcome::assemble(&shared.welcome, &slot.group_secrets).expect("own parts");
     let welcome_parts =
@@ -87,7 +86,7 @@ fn renamed() -> Vec<u8> {
     });
     let message = published.expect("a commit");
     let at = Timestamp::from_waku(message.timestamp.expect("stamped"));
-    let key = group_key(&tip(&PAIR.bob()).wire.0, period(at, config().topic_period));
+    let key = group_key(wire(tip(&PAIR.bob())), period(at, config().topic_period));
     let content = open_message(&key, &message).expect("an own seal");
     match pb::Frame::decode(content.as_slice()).expect("an own frame").body {
         Some(pb::frame::Body::Handshake(handshake)) => handshake.commit,

@@ -4,7 +4,8 @@ use prost::Message as _;
 
 use super::hostile::{application, handshake};
 use super::*;
-use crate::core::commits::{Agreed, LOG_DIGEST, PROFILE, log_digest};
+use crate::api::Role;
+use crate::core::agreed::{AUTHORITY, Agreed, LOG_DIGEST, PROFILE, Parameters};
 use crate::mls::leaf::ExtensionList;
 use crate::proto::group as pb;
 
@@ -15,7 +16,8 @@ type Change<T> = (&'static str, fn(&mut T));
 fn setting(world: &World, change: impl FnOnce(&mut Agreed)) -> WakuMessage {
     let mut agreed = world.agreed();
     change(&mut agreed);
-    let commit = world.commit_of(ALICE, Vec::new(), Some(&agreed.extensions()));
+    let set = world.extensions(&agreed);
+    let commit = world.commit_of(ALICE, Vec::new(), Some(&set));
     world.seal(ALICE, &handshake(commit, Vec::new()))
 }
 
@@ -31,23 +33,31 @@ fn name(world: &World, who: usize) -> String {
 }
 
 #[test]
-fn only_the_creators_commits_count() {
+fn a_commit_needs_the_right_for_what_it_does() {
     let mut world = World::three();
-    let mut agreed = world.agreed();
-    agreed.name = "Mine".to_owned();
-    for adds in [Vec::new(), {
-        let (dave, _) = world.add();
-        vec![world.package(dave)]
-    }] {
-        let commit = world.commit_of(CAROL, adds, Some(&agreed.extensions()));
-        let message = world.seal(CAROL, &handshake(commit, Vec::new()));
-        for to in [ALICE, BOB] {
-            assert_eq!(world.refused_outright(to, &message), RefusedReason::NotAllowed);
-        }
-    }
     let removal = world.seal(CAROL, &handshake(world.removal(CAROL, BOB), Vec::new()));
     assert_eq!(world.refused_outright(ALICE, &removal), RefusedReason::NotAllowed);
     assert_eq!(world.refused_outright(BOB, &removal), RefusedReason::NotAllowed);
+    let carol = world.account(CAROL);
+    let changes: [Change<Agreed>; 3] = [
+        ("an owner more", |agreed| {
+            agreed.authority.name(crate::AccountId::from_bytes([9; 32]), Role::Owner)
+        }),
+        ("no owner", |agreed| agreed.authority.owners.clear()),
+        ("the policy", |agreed| agreed.authority.policy.remove = Role::Member),
+    ];
+    for (what, change) in changes {
+        let mut agreed = world.agreed();
+        change(&mut agreed);
+        let commit = world.commit_of(CAROL, Vec::new(), Some(&world.extensions(&agreed)));
+        let message = world.seal(CAROL, &handshake(commit, Vec::new()));
+        assert_eq!(world.refused_outright(BOB, &message), RefusedReason::NotAllowed, "{what}");
+    }
+    let mut agreed = world.agreed();
+    agreed.authority.name(carol, Role::Admin);
+    let commit = world.commit_of(CAROL, Vec::new(), Some(&world.extensions(&agreed)));
+    let message = world.seal(CAROL, &handshake(commit, Vec::new()));
+    assert_eq!(world.refused_outright(BOB, &message), RefusedReason::NotAllowed, "herself");
     world.go_on(&[ALICE, BOB, CAROL]);
 }
 
@@ -55,13 +65,17 @@ fn only_the_creators_commits_count() {
 fn what_a_commit_may_not_change_stays() {
     let mut world = World::three();
     let bob = world.installation(BOB);
-    let changes: [Change<Agreed>; 2] = [
-        ("the log digest", |agreed| agreed.log_digest[0] ^= 1),
-        ("the topic period", |agreed| agreed.period += 1),
-    ];
-    let mut commits: Vec<(&str, WakuMessage)> =
-        changes.into_iter().map(|(what, change)| (what, setting(&world, change))).collect();
-    commits.push(("the creator", setting(&world, |agreed| agreed.creator = bob)));
+    let mut commits = vec![("the log digest", setting(&world, |agreed| agreed.log_digest[0] ^= 1))];
+    let (was, agreed) = (world.parameters(), world.agreed());
+    for (what, parameters) in [
+        ("the topic period", Parameters { period: was.period + 1, ..was }),
+        ("the creator", Parameters { creator: bob, ..was }),
+        ("the nonce", Parameters { nonce: [1; 16], ..was }),
+    ] {
+        let set = agreed.extensions(&parameters);
+        let commit = world.commit_of(ALICE, Vec::new(), Some(&set));
+        commits.push((what, world.seal(ALICE, &handshake(commit, Vec::new()))));
+    }
     for (what, message) in commits {
         assert_eq!(world.refused_outright(BOB, &message), RefusedReason::NotAllowed, "{what}");
     }
@@ -71,7 +85,7 @@ fn what_a_commit_may_not_change_stays() {
 #[test]
 fn log_entries_that_the_digest_does_not_name_are_refused() {
     let mut world = World::three();
-    let commit = world.commit_of(ALICE, Vec::new(), Some(&world.agreed().extensions()));
+    let commit = world.commit_of(ALICE, Vec::new(), Some(&world.extensions(&world.agreed())));
     let message = world.seal(ALICE, &handshake(commit, vec![b"an entry more".to_vec()]));
     assert_eq!(world.refused_outright(BOB, &message), RefusedReason::NotAllowed);
     world.go_on(&[BOB, CAROL]);
@@ -80,15 +94,17 @@ fn log_entries_that_the_digest_does_not_name_are_refused() {
 #[test]
 fn what_all_agree_on_has_to_parse() {
     let mut world = World::three();
-    let spoilt: [Change<ExtensionList>; 5] = [
+    let spoilt: [Change<ExtensionList>; 7] = [
         ("no profile", |all| all.retain(|(kind, _)| *kind != PROFILE)),
         ("a profile of junk", |all| all[0].1 = vec![0xff; 9]),
         ("no digest", |all| all.retain(|(kind, _)| *kind != LOG_DIGEST)),
         ("a short digest", |all| all[2].1.truncate(31)),
         ("parameters of junk", |all| all[1].1 = vec![0x0a, 0xff]),
+        ("no roles", |all| all.retain(|(kind, _)| *kind != AUTHORITY)),
+        ("roles of junk", |all| all[3].1 = vec![0x0a, 0x01, 0x00]),
     ];
     for (what, spoil) in spoilt {
-        let mut extensions = world.agreed().extensions();
+        let mut extensions = world.extensions(&world.agreed());
         spoil(&mut extensions);
         let commit = world.commit_of(ALICE, Vec::new(), Some(&extensions));
         let message = world.seal(ALICE, &handshake(commit, Vec::new()));
@@ -114,47 +130,80 @@ fn who_comes_in_has_to_be_proven() {
 
     // the log of another account proves nothing of Dave
     let (eve, _) = world.add();
-    let eves = world.peers[eve].core.inner.account.as_ref().expect("an account").log.clone();
-    let record = &world.peers[ALICE].core.inner.groups[&world.group].record;
-    let mut agreed = world.agreed();
-    agreed.log_digest = log_digest(&[record.log.as_slice(), &eves].concat());
-    let commit = world.commit_of(ALICE, vec![package], Some(&agreed.extensions()));
+    let eves = world.own_log(eve);
+    let mut log = world.log_set(ALICE);
+    assert!(log.extend(&eves));
+    let agreed = Agreed { log_digest: log.digest(), ..world.agreed() };
+    let commit = world.commit_of(ALICE, vec![package], Some(&world.extensions(&agreed)));
     let message = world.seal(ALICE, &handshake(commit, eves));
     assert_eq!(world.refused_outright(BOB, &message), RefusedReason::Unproven);
     world.go_on(&[BOB, CAROL]);
 }
 
 #[test]
-fn nobody_is_put_out_for_now() {
+fn who_is_put_out_hears_of_it_and_says_no_more() {
     let mut world = World::three();
-    let removal = world.seal(ALICE, &handshake(world.removal(ALICE, CAROL), Vec::new()));
-    assert_eq!(world.refused_outright(BOB, &removal), RefusedReason::NotAllowed);
-    assert_eq!(world.refused_outright(CAROL, &removal), RefusedReason::NotAllowed);
-    world.go_on(&[BOB, CAROL]);
+    let (group, carol) = (world.group, world.account(CAROL));
+    world.command(ALICE, Command::Remove { group, accounts: vec![carol] });
+    world.run(MINUTE);
+    assert!(world.peers[CAROL].heard.contains(&Event::Removed { group }));
+    let gone = Event::MembersRemoved { group, accounts: vec![carol] };
+    assert!(world.peers[BOB].heard.contains(&gone));
+    let text = "still here?".to_owned();
+    let refused = world.try_command(CAROL, Command::Send { group, text });
+    assert_eq!(refused.err(), Some(CommandError::NotInGroup(group)));
+    world.go_on(&[ALICE, BOB]);
 }
 
 #[test]
-fn a_state_that_was_left_is_not_left_again() {
+fn who_leaves_is_taken_out_by_a_member() {
     let mut world = World::three();
-    let old = world.tip(ALICE);
-    rename(&mut world, "Chalet");
-    let mut agreed = world.agreed();
-    agreed.name = "Fork".to_owned();
-    let commit = world.in_copy(ALICE, &old, |group, provider, key| {
-        let set = agreed.extensions();
-        let made = crate::mls::group::commit(group, provider, key, Vec::new(), Some(&set));
-        made.expect("own state").expect("no additions").commit
-    });
-    let fork = world.seal_under(&old, &handshake(commit, Vec::new()), world.now);
-    assert_eq!(world.refused_outright(BOB, &fork), RefusedReason::NotAllowed);
-    assert_eq!(name(&world, BOB), "Chalet");
-    world.go_on(&[ALICE, BOB, CAROL]);
+    let (group, carol) = (world.group, world.account(CAROL));
+    world.command(CAROL, Command::Leave { group });
+    world.run(MINUTE * 2);
+    for who in [ALICE, BOB] {
+        let gone = Event::MembersRemoved { group, accounts: vec![carol] };
+        assert!(world.peers[who].heard.contains(&gone), "{who}");
+    }
+    assert!(world.peers[CAROL].heard.contains(&Event::Removed { group }));
+    world.go_on(&[ALICE, BOB]);
+}
+
+/// Two commits leave one state. Whoever hears which one first, all end in the same state, and what
+/// the other one was for is made again.
+#[test]
+fn commits_that_leave_one_state_end_in_one() {
+    for first in [ALICE, BOB] {
+        let mut world = World::three();
+        let group = world.group;
+        let from = world.wire.len();
+        world.peers[ALICE].deaf = true;
+        world.peers[BOB].deaf = true;
+        for (who, name) in [(ALICE, "Chalet"), (BOB, "Cabin")] {
+            let (name, description) = (name.to_owned(), "Both".to_owned());
+            world.command(who, Command::SetProfile { group, name, description });
+        }
+        world.run(MINUTE);
+        assert_eq!(world.wire.len(), from, "nobody took them");
+        for who in [first, ALICE + BOB - first] {
+            world.peers[who].deaf = false;
+            world.give(who, Input::Connectivity { relay_peers: 0, store_peers: 0 });
+            world.give(who, Input::Connectivity { relay_peers: 1, store_peers: 1 });
+        }
+        world.run(MINUTE * 30);
+        let tips: Vec<_> =
+            [ALICE, BOB, CAROL].map(|who| world.tip(who).keys.expect("inside").name).into();
+        assert_eq!(tips, vec![tips[0]; 3], "{first} first");
+        let names: Vec<_> = [ALICE, BOB, CAROL].map(|who| name(&world, who)).into();
+        assert_eq!(names, vec![names[0].clone(); 3]);
+        world.go_on(&[ALICE, BOB, CAROL]);
+    }
 }
 
 #[test]
 fn a_commit_is_no_message_and_a_message_no_commit() {
     let mut world = World::three();
-    let commit = world.commit_of(ALICE, Vec::new(), Some(&world.agreed().extensions()));
+    let commit = world.commit_of(ALICE, Vec::new(), Some(&world.extensions(&world.agreed())));
     let as_message = world.seal(ALICE, &application(commit));
     assert_eq!(world.refused_outright(BOB, &as_message), RefusedReason::Mls);
     let mls = world.encrypt(ALICE, b"plain");

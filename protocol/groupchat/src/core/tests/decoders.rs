@@ -7,10 +7,10 @@ use prost::Message;
 
 use super::*;
 use crate::account::InstallationKey;
-use crate::core::commits::{Agreed, PARAMETERS, PROFILE};
+use crate::core::agreed::{AUTHORITY, Agreed, LOG_DIGEST, PARAMETERS, PROFILE};
 use crate::core::invite::SLOT_PLAIN_BYTES;
 use crate::core::join::parse_slot;
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::group::tracker::Tracker;
 use crate::proto::group as pb;
 
@@ -23,7 +23,7 @@ fn application() -> pb::Application {
         previous: Some((crate::CoreHash::from_bytes([2; 32]), 3)),
         epoch: 4,
         time: Timestamp::from_secs(1_700_000_000),
-        text: "Grüezi 👋".to_owned(),
+        content: Content::Text("Grüezi 👋".to_owned()),
     };
     let signed = SignedCore::sign(&core, &key);
     let beyond = (1..4).map(|n| pb::Held { number: 10 * n, epoch: n }).collect();
@@ -31,11 +31,21 @@ fn application() -> pb::Application {
         core: signed.bytes().to_vec(),
         signature: signed.signature().to_vec(),
         frontier: vec![pb::FrontierEntry { installation: 5, upto: 6, epoch: 2, beyond }],
+        note: Some(pb::Note {
+            body: Some(pb::note::Body::Ask(pb::Ask {
+                wanted: vec![pb::Wanted { installation: 5, numbers: vec![1, 7] }],
+            })),
+        }),
+        passed_over: vec![3, 4],
     }
 }
 
 fn good() -> Vec<Vec<u8>> {
-    let handshake = pb::Handshake { commit: vec![1; 300], log_entries: vec![vec![2; 100]; 3] };
+    let handshake = pb::Handshake {
+        commit: vec![1; 300],
+        log_entries: vec![vec![2; 100]; 3],
+        words: vec![pb::SignedWord { core: vec![3; 90], signature: vec![4; 64] }],
+    };
     let shared = pb::InvitationShared {
         welcome: vec![3; 200],
         ratchet_tree: vec![4; 500],
@@ -106,7 +116,7 @@ fn all(bytes: &[u8]) {
     let mut padded = bytes.to_vec();
     padded.resize(SLOT_PLAIN_BYTES, 0);
     parse_slot(&padded);
-    Agreed::parse(&[(PROFILE, bytes.to_vec()), (PARAMETERS, bytes.to_vec())]);
+    Agreed::parse(&[PROFILE, PARAMETERS, LOG_DIGEST, AUTHORITY].map(|kind| (kind, bytes.to_vec())));
     let Some(plain) = decode::<pb::Application>(bytes) else { return };
     let mut tracker = Tracker::new(3, 1);
     for entry in &plain.frontier {

@@ -10,13 +10,16 @@ use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
 use super::{ALICE, World};
 use crate::account::InstallationKey;
-use crate::core::commits::Agreed;
+use crate::core::agreed::Agreed;
+use crate::core::agreed::Parameters;
 use crate::core::loaded::Place;
+use crate::core::log_set::LogSet;
 use crate::core::records::StateRecord;
 use crate::core::topics::{group_key, group_topic, period};
 use crate::group::frontier::short;
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::SealKey;
+use crate::mls::leaf::ExtensionList;
 use crate::mls::package::{self, Package};
 use crate::mls::{self, Provider, View};
 use crate::proto::group as pb;
@@ -31,9 +34,14 @@ pub(super) fn application(mls: Vec<u8>) -> Vec<u8> {
 
 /// Content of a payload around a commit.
 pub(super) fn handshake(commit: Vec<u8>, log_entries: Vec<Vec<u8>>) -> Vec<u8> {
-    let handshake = pb::Handshake { commit, log_entries };
+    let handshake = pb::Handshake { commit, log_entries, words: Vec::new() };
     pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark: Vec::new() }
         .encode_to_vec()
+}
+
+/// The secret that a state's topics and seals come from.
+pub(super) fn wire(state: &StateRecord) -> &[u8; 32] {
+    &state.keys.as_ref().expect("inside").wire.0
 }
 
 impl World {
@@ -72,7 +80,7 @@ impl World {
     /// The group's topic now, as every member and every observer knows it.
     pub(super) fn topic(&self, who: usize) -> ContentTopic {
         let period = period(self.now, Self::config().topic_period);
-        group_topic(&self.tip(who).wire.0, period)
+        group_topic(wire(&self.tip(who)), period)
     }
 
     /// Seals any content under a state that `who` has.
@@ -83,7 +91,7 @@ impl World {
         at: Timestamp,
     ) -> WakuMessage {
         let period = period(at, Self::config().topic_period);
-        let (key, topic) = (group_key(&state.wire.0, period), group_topic(&state.wire.0, period));
+        let (key, topic) = (group_key(wire(state), period), group_topic(wire(state), period));
         self.seal_on(&key, topic, content, at)
     }
 
@@ -105,7 +113,7 @@ impl World {
     pub(super) fn unseal_under(&self, state: &StateRecord, message: &WakuMessage) -> Vec<u8> {
         let at = Timestamp::from_waku(message.timestamp.expect("stamped"));
         let period = period(at, Self::config().topic_period);
-        let key = group_key(&state.wire.0, period);
+        let key = group_key(wire(state), period);
         open_message(&key, message).expect("a member's").to_vec()
     }
 
@@ -141,7 +149,7 @@ impl World {
             previous: None,
             epoch: self.tip(who).epoch,
             time: self.now,
-            text: "hostile".to_owned(),
+            content: Content::Text("hostile".to_owned()),
         }
     }
 
@@ -212,7 +220,8 @@ impl World {
         extensions: Option<&[(u16, Vec<u8>)]>,
     ) -> Vec<u8> {
         self.in_copy(who, &self.tip(who), |group, provider, key| {
-            let made = mls::group::commit(group, provider, key, adds, extensions);
+            let proposals = mls::group::Proposals { adds, extensions, ..Default::default() };
+            let made = mls::group::commit(group, provider, key, proposals);
             made.expect("own state").expect("fitting additions").commit
         })
     }
@@ -231,7 +240,27 @@ impl World {
 
     /// What all members of the group agree on now.
     pub(super) fn agreed(&self) -> Agreed {
-        Agreed::of(&self.peers[ALICE].core.inner.groups[&self.group].record)
+        self.peers[ALICE].core.inner.groups[&self.group].agreed().expect("joined").clone()
+    }
+
+    /// What all agree on, as extensions.
+    pub(super) fn extensions(&self, agreed: &Agreed) -> ExtensionList {
+        agreed.extensions(&self.parameters())
+    }
+
+    pub(super) fn parameters(&self) -> Parameters {
+        self.peers[ALICE].core.inner.groups[&self.group].parameters()
+    }
+
+    /// The log entries attached on the path to the tip of `who`.
+    pub(super) fn log_set(&self, who: usize) -> LogSet {
+        let group = &self.peers[who].core.inner.groups[&self.group];
+        group.line.as_ref().expect("joined").log.clone()
+    }
+
+    /// The entries of an account's own log.
+    pub(super) fn own_log(&self, who: usize) -> Vec<Vec<u8>> {
+        self.peers[who].core.inner.account.as_ref().expect("an account").log.clone()
     }
 
     /// The key package that `who` is invited by.
@@ -247,7 +276,7 @@ impl World {
 /// The plaintext of a message.
 pub(super) fn plaintext(signed: &SignedCore, frontier: Vec<pb::FrontierEntry>) -> Vec<u8> {
     let (core, signature) = (signed.bytes().to_vec(), signed.signature().to_vec());
-    pb::Application { core, signature, frontier }.encode_to_vec()
+    pb::Application { core, signature, frontier, ..Default::default() }.encode_to_vec()
 }
 
 /// Another group than any.

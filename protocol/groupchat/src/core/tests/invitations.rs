@@ -5,10 +5,13 @@ use waku_groupchat_waku::ContentTopic;
 
 use super::*;
 use crate::account::{RegistrationSecret, inbox_key, inbox_topic, utc_day};
+use crate::core::agreed::Agreed;
 use crate::core::inbound::frame_body;
 use crate::core::invite::{SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use crate::kdf::{derive_key, label};
-use crate::mls::{Provider, View, slot};
+use crate::mls::View;
+use crate::mls::group::Proposals;
+use crate::mls::{Provider, slot};
 use crate::proto::group as pb;
 use crate::seal::{SizeClass, open_message, seal_message};
 use crate::store::Overlay;
@@ -302,21 +305,22 @@ fn what_was_declined_does_not_come_again() {
     world.go_on(&[ALICE, CAROL]);
 }
 
-/// A member that is not the creator cannot invite into the group by a commit of its own.
+/// Any member can invite by a commit of its own, as the policy allows.
 #[test]
-fn an_invitation_by_another_than_the_creator_is_refused() {
+fn an_invitation_by_another_than_the_creator_opens() {
     let mut world = World::three();
     let (dave, _) = world.add();
     let mut shared = pb::InvitationShared::default();
     let mut secrets = Vec::new();
     let (package, agreed) = (world.package(dave), world.agreed());
-    let log = |who: usize| world.peers[who].core.inner.account.as_ref().expect("one").log.clone();
-    let entries =
-        [world.peers[CAROL].core.inner.groups[&world.group].record.log.clone(), log(dave)].concat();
+    let mut log = world.log_set(CAROL);
+    assert!(log.extend(&world.own_log(dave)));
+    let entries: Vec<Vec<u8>> = log.iter().cloned().collect();
+    let set = world.extensions(&Agreed { log_digest: log.digest(), ..agreed });
     world.in_copy(CAROL, &world.tip(CAROL), |group, provider, key| {
-        let digest = crate::core::commits::log_digest(&entries);
-        let set = crate::core::commits::Agreed { log_digest: digest, ..agreed }.extensions();
-        let made = crate::mls::group::commit(group, provider, key, vec![package], Some(&set));
+        let extensions = Some(set.as_slice());
+        let proposals = Proposals { adds: vec![package], extensions, ..Default::default() };
+        let made = crate::mls::group::commit(group, provider, key, proposals);
         let welcome = made.expect("own state").expect("fits").welcome.expect("an addition");
         crate::mls::group::merge_pending(group, provider).expect("own state");
         let split = crate::mls::welcome::split(&welcome).expect("an own one");
@@ -338,6 +342,9 @@ fn an_invitation_by_another_than_the_creator_is_refused() {
     let key = derive_key(&[3; 32], label::INVITATION_KEY, &[]);
     let topic = crate::kdf::derive_topic(&[3; 32], label::INVITATION_TOPIC, &[]);
     let message = world.seal_on(&key, topic, &shared_frame(shared), world.now);
-    assert_eq!(world.refused_outright(dave, &message), RefusedReason::Invalid);
+    world.deliver(dave, &message);
+    let invitations = world.peers[dave].core.invitations().expect("memory");
+    assert_eq!(invitations.len(), 1);
+    assert_eq!(invitations[0].from, world.account(CAROL));
     world.go_on(&[ALICE, BOB]);
 }

@@ -6,7 +6,7 @@ use super::hostile::{ELSEWHERE, application, handshake, plaintext};
 use super::*;
 use crate::CoreHash;
 use crate::account::InstallationKey;
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::SealKey;
 use crate::limits::{OPEN_GAPS_PER_SENDER, TEXT_BYTES, TIME_AHEAD};
 use crate::mls;
@@ -78,7 +78,7 @@ fn malformed_bytes_are_refused_at_every_level() {
     let short = pb::Application {
         core: signed.bytes().to_vec(),
         signature: signed.signature()[1..].to_vec(),
-        frontier: Vec::new(),
+        ..Default::default()
     };
     let short = world.utter(CAROL, &short.encode_to_vec());
     assert_eq!(world.refused(ALICE, &short), RefusedReason::Malformed, "a short signature");
@@ -106,7 +106,7 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
                 (c.number, c.previous) = (2, Some((zero, tip + 1)));
             }),
         ),
-        ("a long text", Box::new(|c| c.text = "x".repeat(TEXT_BYTES + 1))),
+        ("a long text", Box::new(|c| c.content = Content::Text("x".repeat(TEXT_BYTES + 1)))),
     ];
     for (what, spoil) in bad {
         let mut core = world.core(CAROL);
@@ -157,7 +157,7 @@ fn a_number_stands_for_one_message() {
     let mut world = World::three();
     let (_, first) = world.speak(CAROL, &world.core(CAROL), Vec::new());
     assert_eq!(world.deliver(ALICE, &first).len(), 1);
-    let other = MessageCore { text: "other".to_owned(), ..world.core(CAROL) };
+    let other = MessageCore { content: Content::Text("other".to_owned()), ..world.core(CAROL) };
     let (_, again) = world.speak(CAROL, &other, Vec::new());
     assert_eq!(world.refused(ALICE, &again), RefusedReason::NumberReused);
     // the same core once more, in other MLS bytes: nothing new

@@ -126,6 +126,10 @@ impl World {
         (place, card.to_string())
     }
 
+    fn account(&self, who: usize) -> crate::AccountId {
+        self.peers[who].core.account().expect("memory").expect("an account").account
+    }
+
     fn make_group(&mut self) {
         let (name, description) = ("Hut".to_owned(), "Who brings what".to_owned());
         match self.command(ALICE, Command::CreateGroup { name, description }) {

@@ -12,13 +12,15 @@ use serde_json::{Value, json};
 
 use super::hostile::{application, handshake};
 use crate::account::InstallationKey;
-use crate::core::commits::{Agreed, group_id, log_digest};
+use crate::core::agreed::{Agreed, Parameters, group_id};
 use crate::core::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
+use crate::core::log_set::digest_of;
 use crate::core::members::identity;
 use crate::core::topics::{group_key, group_topic, period};
 use crate::group::frontier::short;
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::{derive_key, derive_topic, hash, label};
+use crate::order::roles::Authority;
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, Timestamp, segment};
 
@@ -76,13 +78,16 @@ fn extensions() -> Value {
     let agreed = Agreed {
         name: "Hütte".to_owned(),
         description: "Who brings what".to_owned(),
-        period: 3600,
-        creator: key().id(),
-        nonce: counting(0x10),
+        authority: Authority::of_owner(AccountId::from_bytes(counting(0x80))),
         log_digest: log_digest(&[]),
     };
+    let parameters = Parameters { period: 3600, creator: key().id(), nonce: counting(0x10) };
     let row = |(kind, content): (u16, Vec<u8>)| json!({ "type": kind, "content": hex(content) });
-    json!(agreed.extensions().into_iter().map(row).collect::<Vec<_>>())
+    json!(agreed.extensions(&parameters).into_iter().map(row).collect::<Vec<_>>())
+}
+
+fn log_digest(entries: &[Vec<u8>]) -> [u8; 32] {
+    digest_of(entries.iter().map(|entry| hash(label::ATTACHED_ENTRY, &[entry])).collect())
 }
 
 /// Digests of none, one and two entries; the order in which entries are attached does not enter.
@@ -112,7 +117,7 @@ fn cores() -> Value {
         previous: None,
         epoch: 1,
         time: TIME,
-        text: "Grüezi 👋".to_owned(),
+        content: Content::Text("Grüezi 👋".to_owned()),
     };
     let signed = SignedCore::sign(&first, &key());
     let second = MessageCore {
@@ -120,7 +125,7 @@ fn cores() -> Value {
         previous: Some((signed.hash(), 1)),
         epoch: 3,
         time: Timestamp::from_nanos(TIME.as_nanos() + 1),
-        text: "two".to_owned(),
+        content: Content::Text("two".to_owned()),
         ..first.clone()
     };
     let row = |core: &MessageCore| {
@@ -131,7 +136,7 @@ fn cores() -> Value {
             "previous_epoch": core.previous.map(|(_, epoch)| epoch),
             "epoch": core.epoch,
             "time": core.time.as_nanos(),
-            "text": core.text,
+            "text": core.text(),
             "core": hex(signed.bytes()),
             "hash": signed.hash().to_string(),
             "signature": hex(signed.signature()),
@@ -156,6 +161,7 @@ fn messages() -> Value {
         core: b"core".to_vec(),
         signature: counting::<64>(0).to_vec(),
         frontier: vec![frontier.clone()],
+        ..Default::default()
     };
     json!({
         "frontier_entry": hex(frontier.encode_to_vec()),

@@ -10,6 +10,7 @@ use openmls::group::MlsGroup;
 use openmls_rust_crypto::RustCrypto;
 
 use super::error::Refused;
+use super::group::Proposals;
 use super::leaf::ExtensionList;
 use super::message::{self, Inbound, Staged};
 use super::package::{self, OwnPackage, Package};
@@ -144,7 +145,9 @@ impl Device {
         let extensions = name.map(profile);
         self.step(|env| {
             let (mut group, provider) = env.load_by(env.child(from, to));
-            let own = group::commit(&mut group, &provider, env.key, adds, extensions.as_deref())
+            let proposals =
+                Proposals { adds, extensions: extensions.as_deref(), ..Default::default() };
+            let own = group::commit(&mut group, &provider, env.key, proposals)
                 .expect("own state")
                 .expect("fitting additions");
             group::merge_pending(&mut group, &provider).expect("a pending commit");

@@ -9,6 +9,7 @@ use openmls_traits::types::Ciphersuite;
 use proptest::prelude::{any, prop_assert, proptest};
 
 use super::*;
+use crate::mls::group::Proposals;
 use crate::mls::leaf::{SUITE, capabilities, credential, unbounded};
 
 /// A key package that was made without this module's rules.
@@ -96,7 +97,8 @@ fn nobody_is_added_twice() {
     let before = alice.dump();
     let refused = alice.step(|env| {
         let (mut group, provider) = env.load(state(1));
-        group::commit(&mut group, &provider, env.key, vec![package], None).expect("no fault")
+        let proposals = Proposals { adds: vec![package], ..Default::default() };
+        group::commit(&mut group, &provider, env.key, proposals).expect("no fault")
     });
     assert!(matches!(refused, Err(Refused::Addition(_))));
     assert_eq!(alice.dump(), before);

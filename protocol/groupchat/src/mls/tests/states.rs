@@ -4,6 +4,7 @@ use openmls_traits::OpenMlsProvider as _;
 
 use super::*;
 use crate::mls::delete_states;
+use crate::mls::group::Proposals;
 
 #[test]
 fn a_lost_overlay_leaves_the_store_and_a_reload_goes_on() {
@@ -188,7 +189,8 @@ fn what_is_not_kept_leaves_nothing() {
     let overlay = Overlay::new(&alice.store);
     alice.work(&overlay, |env| {
         let (mut group, provider) = env.load_by(env.child(state(1), state(2)));
-        group::commit(&mut group, &provider, env.key, vec![package], None)
+        let proposals = Proposals { adds: vec![package], ..Default::default() };
+        group::commit(&mut group, &provider, env.key, proposals)
             .expect("own state")
             .expect("a fitting addition");
         group::merge_pending(&mut group, &provider).expect("a pending commit");
@@ -217,7 +219,10 @@ fn a_pending_commit_survives_a_restart() {
     let package = alice.check(&dave.package().bytes).expect("a good package");
     let own = alice.step(|env| {
         let (mut group, provider) = env.load(state(1));
-        group::commit(&mut group, &provider, env.key, vec![package], Some(&profile("kept")))
+        let kept = profile("kept");
+        let extensions = Some(kept.as_slice());
+        let proposals = Proposals { adds: vec![package], extensions, ..Default::default() };
+        group::commit(&mut group, &provider, env.key, proposals)
             .expect("own state")
             .expect("a fitting addition")
     });

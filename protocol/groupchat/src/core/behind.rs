@@ -1,0 +1,80 @@
+//! Members that missed a commit: they are told by what they seal under a state that others left.
+//!
+//! Whoever receives that answers there, after a random time, with the commits that follow: each
+//! goes out again under the state it leaves, so who is behind follows one by one. Who hears another
+//! answer keeps quiet.
+
+use std::time::Duration;
+
+use super::group::commit_key;
+use super::records::OutgoingKind;
+use super::{Fault, Inner, Tx};
+use crate::mls::StateId;
+use crate::{GroupId, Timestamp};
+
+/// Who seals under a state this long after its successor was known here has missed that.
+const GRACE: Duration = Duration::from_secs(20);
+/// Most commits of one answer.
+const MOST_COMMITS: usize = 16;
+
+impl Inner {
+    /// Something was sealed under a state at a time: if the group has left that by then, its
+    /// sender does not know.
+    pub(super) fn look_behind(&mut self, tx: &Tx<'_>, id: GroupId, state: StateId, at: Timestamp) {
+        let due = self.answer_at(tx.now, id);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(line) = &group.line else { return };
+        if state == line.tip || !line.graph.contains(state) {
+            return;
+        }
+        let fork = line.graph.fork_of(state, line.tip);
+        let next = line.graph.ancestry(line.tip).take_while(|at| *at != fork).last();
+        let since = next.and_then(|next| line.states.get(&next)).map(|next| next.since);
+        if since.is_none_or(|since| at <= since + GRACE) {
+            return;
+        }
+        let deeper =
+            |(known, _): (StateId, Timestamp)| line.graph.depth(known) <= line.graph.depth(fork);
+        if !group.exchange.behind.is_some_and(deeper) {
+            let due = group.exchange.behind.map_or(due, |(_, due)| due);
+            group.exchange.behind = Some((fork, due));
+        }
+    }
+
+    /// A commit that is known here came again: somebody else answers.
+    pub(super) fn answered_elsewhere(&mut self, id: GroupId, state: StateId) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && group.exchange.behind.is_some_and(|(fork, _)| fork == state)
+        {
+            group.exchange.behind = None;
+        }
+    }
+
+    pub(super) fn behind_due(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let Some((fork, _)) = group.exchange.behind.take_if(|(_, at)| *at <= tx.now) else {
+            return Ok(());
+        };
+        let Some(line) = &group.line else { return Ok(()) };
+        if !line.graph.leads_to(fork, line.tip) || group.record.leaving {
+            return Ok(());
+        }
+        let mut path: Vec<StateId> =
+            line.graph.ancestry(line.tip).take_while(|at| *at != fork).collect();
+        path.reverse();
+        let steps: Vec<(StateId, StateId)> = path
+            .into_iter()
+            .filter_map(|state| Some((line.graph.commit(state)?.parent, state)))
+            .take(MOST_COMMITS)
+            .collect();
+        for (state, next) in steps {
+            let Some(content) = tx.overlay.get(&commit_key(&id, next))? else { continue };
+            let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+            if !group.exchange.may_speak(tx.now) {
+                return Ok(());
+            }
+            self.enqueue(tx, OutgoingKind::CommitAgain { group: id, state }, content, tx.now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,482 @@
+//! What members ask to change: kept until it stands for good, and made again if it does not.
+//!
+//! Everything that is due for a group goes into one commit. A change that is not valid where the
+//! group stands now is given up, and said; one whose commit lost its place waits a random time
+//! that grows with the number of commits that competed, so that not all try again at once.
+
+use std::time::Duration;
+
+use super::commits::Plan;
+use super::loaded::Place;
+use super::records::{Change, ChangeRecord, IntentRecord, Wish, write};
+use super::{Fault, Inner, Stop, Tx};
+use crate::api::{Answer, CommandError, Event};
+use crate::group::message::{MessageCore, SignedCore};
+use crate::limits::WAITING_CHANGES;
+use crate::mls::{self, StateId};
+use crate::order::roles::{Policy, Role};
+use crate::proto::group as pb;
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// A change whose commit lost its place is tried again within this time for each commit that
+/// competed with it.
+const AGAIN_WITHIN: Duration = Duration::from_secs(4);
+/// Somebody who leaves is taken out by any member, each after a random part of this time.
+const LEAVER_WITHIN: Duration = Duration::from_secs(30);
+
+impl Inner {
+    pub(super) fn set_profile(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        name: String,
+        description: String,
+    ) -> Result<Answer, Stop> {
+        super::commands::profile(&name, &description)?;
+        self.ask(tx, id, vec![Change::Profile { name, description }])
+    }
+
+    /// Takes out all installations of these accounts.
+    pub(super) fn remove_accounts(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        accounts: &[AccountId],
+    ) -> Result<Answer, Stop> {
+        let own = self.own()?.account;
+        let members = self.inside(id)?.members();
+        let mut changes = Vec::new();
+        for account in accounts {
+            if *account == own {
+                return Err(Stop::Command(CommandError::OwnAccount));
+            }
+            let before = changes.len();
+            let installations = members.iter().filter(|(_, a)| a == account);
+            changes.extend(installations.map(|(i, _)| Change::Remove { installation: *i }));
+            if changes.len() == before {
+                return Err(Stop::Command(CommandError::NotAMember(*account)));
+            }
+        }
+        self.ask(tx, id, changes)
+    }
+
+    pub(super) fn set_role(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        account: AccountId,
+        role: Role,
+    ) -> Result<Answer, Stop> {
+        if !self.inside(id)?.members().iter().any(|(_, a)| *a == account) {
+            return Err(Stop::Command(CommandError::NotAMember(account)));
+        }
+        self.ask(tx, id, vec![Change::Role { account, role }])
+    }
+
+    pub(super) fn set_policy(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        policy: Policy,
+    ) -> Result<Answer, Stop> {
+        self.ask(tx, id, vec![Change::Policy(policy)])
+    }
+
+    pub(super) fn update_leaf(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
+        self.ask(tx, id, vec![Change::Update])
+    }
+
+    /// Says that this installation leaves. What it said before is sent on; nothing follows it.
+    pub(super) fn leave(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
+        self.inside(id)?;
+        let own = self.own()?.installation;
+        let tip = self.tip_of(id)?;
+        let key = self
+            .with_mls(tx, Place::now(id, tip), false, |group, _| {
+                Ok(mls::group::leaf_key(group, &own))
+            })?
+            .ok_or(Fault::Bug("an own state without the own leaf"))?;
+        let content = crate::group::message::Content::Leave(key);
+        let answer = self.say(tx, id, content)?;
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
+        group.record.leaving = true;
+        group.save(tx, &id)?;
+        Ok(answer)
+    }
+
+    /// Checks that a change could be made now, and keeps it.
+    fn ask(&mut self, tx: &mut Tx<'_>, id: GroupId, changes: Vec<Change>) -> Result<Answer, Stop> {
+        let group = self.inside(id)?;
+        self.is_the_only_one()?;
+        let waiting = group.changes.values().filter(|c| c.done.is_none()).count();
+        if waiting + changes.len() > WAITING_CHANGES {
+            return Err(Stop::Command(CommandError::Busy { waiting }));
+        }
+        for change in changes {
+            self.may_change(id, &change)?;
+            self.keep_change(tx, id, change, tx.now)?;
+        }
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn keep_change(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        change: Change,
+        due: Timestamp,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let sequence = group.changes.last_key_value().map_or(0, |(last, _)| last + 1);
+        group.changes.insert(sequence, ChangeRecord { change, done: None, due });
+        group.save_change(tx, &id, sequence)?;
+        Ok(())
+    }
+
+    /// Another member's word that it leaves.
+    pub(super) fn left(
+        &mut self,
+        tx: &Tx<'_>,
+        core: &MessageCore,
+        signed: &SignedCore,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&core.group) else { return Ok(()) };
+        let known = group.changes.values().any(
+            |c| matches!(&c.change, Change::Leave { installation, .. } if *installation == core.installation),
+        );
+        if known || group.account_of(&core.installation).is_none() {
+            return Ok(());
+        }
+        let change = Change::Leave {
+            installation: core.installation,
+            core: signed.bytes().to_vec(),
+            signature: signed.signature().to_vec(),
+        };
+        let due = tx.now + self.rng.duration_below(LEAVER_WITHIN);
+        self.keep_change(tx, core.group, change, due)
+    }
+
+    /// Whether the tip allows a change, as far as roles and members say.
+    fn may_change(&self, id: GroupId, change: &Change) -> Result<(), Stop> {
+        let own = self.own()?.account;
+        let group = self.inside(id)?;
+        let authority = &group.tip().ok_or(Fault::Bug("a group without a state"))?.agreed.authority;
+        let needs = |right| {
+            if authority.rights(own).has(right) {
+                Ok(())
+            } else {
+                let needed = authority.policy.needs(right);
+                let reason = format!("this needs the role {needed:?} in the group");
+                Err(Stop::Command(CommandError::NotAllowed(reason.to_lowercase())))
+            }
+        };
+        let above = |account| {
+            let higher = authority.role(account) > authority.role(own);
+            let reason = "that account's role is above the own one".to_owned();
+            if higher { Err(Stop::Command(CommandError::NotAllowed(reason))) } else { Ok(()) }
+        };
+        use crate::order::roles::Right;
+        match change {
+            Change::Profile { .. } => needs(Right::Profile),
+            Change::Policy(_) => needs(Right::Policy),
+            Change::Update | Change::Leave { .. } => Ok(()),
+            Change::Role { account, role } => {
+                if *account == own && *role < authority.named(own) {
+                    return Ok(());
+                }
+                needs(Right::Roles)?;
+                above(*account)?;
+                if *role > authority.role(own) {
+                    let reason = "nobody gives a role above the own one".to_owned();
+                    return Err(Stop::Command(CommandError::NotAllowed(reason)));
+                }
+                Ok(())
+            }
+            Change::Remove { installation } => match group.account_of(installation) {
+                Some(account) if account != own => {
+                    needs(Right::Remove)?;
+                    above(account)
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
+        self.groups
+            .iter()
+            .filter(|(id, _)| self.may_commit(**id))
+            .flat_map(|(_, group)| group.changes.values())
+            .filter(|change| change.done.is_none())
+            .map(|change| change.due)
+            .min()
+    }
+
+    /// Commits what is due in each group, one commit a group.
+    pub(super) fn changes_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let due: Vec<GroupId> = self
+            .groups
+            .iter()
+            .filter(|(_, g)| g.changes.values().any(|c| c.done.is_none() && c.due <= tx.now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            if self.may_commit(id) {
+                self.commit_changes(tx, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_changes(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let open: Vec<(u64, Change)> = group
+            .changes
+            .iter()
+            .filter(|(_, c)| c.done.is_none() && c.due <= tx.now)
+            .map(|(sequence, c)| (*sequence, c.change.clone()))
+            .collect();
+        let mut plan = self.empty_plan(id)?;
+        for (sequence, change) in open {
+            if self.is_so(id, &plan, &change) {
+                let tip = self.groups.get(&id).and_then(|g| g.tip()).map(|tip| tip.id);
+                self.mark_wishes(tx, id, &[Wish::Change(sequence)], tip, tx.now)?;
+                continue;
+            }
+            if let Err(stop) = self.may_change(id, &change) {
+                self.change_failed(tx, id, sequence, stop)?;
+                continue;
+            }
+            plan.take(sequence, change);
+        }
+        if plan.fulfils.is_empty() {
+            return self.close_fulfilled(tx, id);
+        }
+        self.drop_roles_of_gone(id, &mut plan);
+        let fulfils = plan.fulfils.clone();
+        match self.commit(tx, id, plan) {
+            Ok(()) => Ok(()),
+            Err(Stop::Fault(fault)) => Err(fault),
+            // each is allowed, but not together, or not as MLS sees it
+            Err(Stop::Command(error)) => {
+                for wish in fulfils {
+                    if let Wish::Change(sequence) = wish {
+                        self.change_failed(tx, id, sequence, Stop::Command(error.clone()))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A plan that changes nothing.
+    pub(super) fn empty_plan(&self, id: GroupId) -> Result<Plan, Fault> {
+        let group = self.groups.get(&id).ok_or(Fault::Bug("a plan for an unknown group"))?;
+        let tip = group.tip().ok_or(Fault::Bug("a plan without a state"))?;
+        Ok(Plan {
+            agreed: tip.agreed.clone(),
+            adds: Vec::new(),
+            removes: Vec::new(),
+            words: Vec::new(),
+            attached: Vec::new(),
+            invitees: None,
+            update: false,
+            fulfils: Vec::new(),
+        })
+    }
+
+    /// Whether a change is so already, with what the plan does.
+    fn is_so(&self, id: GroupId, plan: &Plan, change: &Change) -> bool {
+        let Some(group) = self.groups.get(&id) else { return true };
+        match change {
+            Change::Profile { name, description } => {
+                plan.agreed.name == *name && plan.agreed.description == *description
+            }
+            Change::Policy(policy) => plan.agreed.authority.policy == *policy,
+            Change::Role { account, role } => {
+                let gone = !group.members().iter().any(|(_, a)| a == account);
+                gone || plan.agreed.authority.named(*account) == *role
+            }
+            Change::Remove { installation } | Change::Leave { installation, .. } => {
+                group.account_of(installation).is_none()
+            }
+            Change::Update => plan.update,
+        }
+    }
+
+    /// Who goes loses its role with that.
+    fn drop_roles_of_gone(&self, id: GroupId, plan: &mut Plan) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let goes = |i: &InstallationId| {
+            plan.removes.contains(i) || plan.words.iter().any(|(leaver, _)| leaver == i)
+        };
+        let mut gone: Vec<AccountId> = Vec::new();
+        let mut stay: std::collections::BTreeSet<AccountId> = std::collections::BTreeSet::new();
+        for (installation, account) in group.members() {
+            if goes(&installation) {
+                gone.push(account);
+            } else {
+                stay.insert(account);
+            }
+        }
+        for account in gone.into_iter().filter(|account| !stay.contains(account)) {
+            plan.agreed.authority.name(account, Role::Member);
+        }
+    }
+
+    fn forget_change(&mut self, tx: &Tx<'_>, id: GroupId, sequence: u64) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        group.changes.remove(&sequence);
+        group.save_change(tx, &id, sequence)?;
+        Ok(())
+    }
+
+    fn change_failed(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        sequence: u64,
+        stop: Stop,
+    ) -> Result<(), Fault> {
+        let reason = match stop {
+            Stop::Fault(fault) => return Err(fault),
+            Stop::Command(error) => error.to_string(),
+        };
+        let Some(change) = self.groups.get(&id).and_then(|g| g.changes.get(&sequence)) else {
+            return Ok(());
+        };
+        let what = change.change.kind();
+        self.forget_change(tx, id, sequence)?;
+        self.emit(tx, Event::ChangeFailed { group: id, change: what, reason })
+    }
+
+    /// An own commit is in the graph: what it carries out waits for it to stand for good.
+    pub(super) fn fulfilled(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        wishes: &[Wish],
+    ) -> Result<(), Fault> {
+        self.mark_wishes(tx, id, wishes, Some(state), tx.now)
+    }
+
+    /// Own commits lost their place: what they carry out is made again, after a random time.
+    pub(super) fn reopen(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        abandoned: &[StateId],
+    ) -> Result<(), Fault> {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else { return Ok(()) };
+        let competing = abandoned
+            .iter()
+            .filter_map(|state| line.graph.commit(*state))
+            .map(|commit| line.graph.children(commit.parent).count())
+            .max()
+            .unwrap_or(1);
+        let lost = |done: &Option<StateId>| done.is_some_and(|state| abandoned.contains(&state));
+        let changes = self.groups.get(&id).into_iter().flat_map(|g| &g.changes);
+        let mut wishes: Vec<Wish> =
+            changes.filter(|(_, c)| lost(&c.done)).map(|(s, _)| Wish::Change(*s)).collect();
+        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
+        wishes.extend(
+            intents.filter(|(_, i)| lost(&i.done)).map(|((_, account), _)| Wish::Add(*account)),
+        );
+        let within = AGAIN_WITHIN * u32::try_from(competing).unwrap_or(u32::MAX);
+        let due = tx.now + self.rng.duration_below(within);
+        self.mark_wishes(tx, id, &wishes, None, due)
+    }
+
+    pub(super) fn mark_wishes(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        wishes: &[Wish],
+        done: Option<StateId>,
+        due: Timestamp,
+    ) -> Result<(), Fault> {
+        for wish in wishes {
+            match wish {
+                Wish::Change(sequence) => {
+                    let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+                    if let Some(change) = group.changes.get_mut(sequence) {
+                        (change.done, change.due) = (done, due);
+                        group.save_change(tx, &id, *sequence)?;
+                    }
+                }
+                Wish::Add(account) => {
+                    if let Some(intent) = self.intents.get_mut(&(id, *account)) {
+                        (intent.done, intent.retry) = (done, due);
+                        write(tx.overlay, super::invite::intent_key(id, *account), intent)?;
+                    }
+                    self.assemblers.retain(|(g, a, _), _| (*g, a) != (id, account));
+                    self.topics.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was carried out by a commit that is older than the oldest kept state stands for good.
+    pub(super) fn close_fulfilled(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let Some(line) = &group.line else { return Ok(()) };
+        let settled = |done: Option<StateId>| {
+            done.is_some_and(|state| !line.graph.contains(state) || state == line.graph.root())
+        };
+        let changes: Vec<u64> =
+            group.changes.iter().filter(|(_, c)| settled(c.done)).map(|(s, _)| *s).collect();
+        let adds: Vec<AccountId> = self
+            .intents
+            .iter()
+            .filter(|((group, _), intent)| *group == id && settled(intent.done))
+            .map(|((_, account), _)| *account)
+            .collect();
+        for sequence in changes {
+            self.forget_change(tx, id, sequence)?;
+        }
+        for account in adds {
+            self.forget_intent(tx, id, account);
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Takes a change in.
+    fn take(&mut self, sequence: u64, change: Change) {
+        self.fulfils.push(Wish::Change(sequence));
+        match change {
+            Change::Profile { name, description } => {
+                (self.agreed.name, self.agreed.description) = (name, description);
+            }
+            Change::Policy(policy) => self.agreed.authority.policy = policy,
+            Change::Role { account, role } => self.agreed.authority.name(account, role),
+            Change::Remove { installation } => self.removes.push(installation),
+            Change::Leave { installation, core, signature } => {
+                self.words.push((installation, pb::SignedWord { core, signature }));
+            }
+            Change::Update => self.update = true,
+        }
+    }
+}
+
+impl Change {
+    /// Its name for people and programs.
+    fn kind(&self) -> crate::api::ChangeKind {
+        use crate::api::ChangeKind;
+        match self {
+            Self::Profile { .. } => ChangeKind::Profile,
+            Self::Remove { .. } | Self::Leave { .. } => ChangeKind::Remove,
+            Self::Role { .. } => ChangeKind::Role,
+            Self::Policy(_) => ChangeKind::Policy,
+            Self::Update => ChangeKind::Update,
+        }
+    }
+}
+
+/// Whether an intent is open: found, and not carried out.
+pub(super) fn is_open(intent: &IntentRecord) -> bool {
+    intent.found.is_some() && intent.done.is_none()
+}

@@ -1,0 +1,403 @@
+//! A group in memory: its states, which of them it stands in, and what is counted in it.
+
+use std::collections::BTreeMap;
+
+use super::agreed::{Agreed, Parameters};
+use super::log_set::LogSet;
+use super::notes::{Exchange, short_tie};
+use super::records::{
+    ChangeRecord, GapRecord, GroupRecord, LeafRecord, SendRecord, SenderRecord, StateRecord, key,
+};
+use super::{Fault, Tx, records};
+use crate::group::frontier;
+use crate::group::tracker::Tracker;
+use crate::limits::KEPT_ASIDE;
+use crate::mls::StateId;
+use crate::order::{Commit, Graph, Leaf};
+use crate::store::StoreError;
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// A group with all that is counted in it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) record: GroupRecord,
+    pub(super) send: SendRecord,
+    pub(super) senders: BTreeMap<InstallationId, SenderRecord>,
+    pub(super) gaps: BTreeMap<(InstallationId, u64), GapRecord>,
+    pub(super) changes: BTreeMap<u64, ChangeRecord>,
+    /// Its states and where it stands; `None` while invited.
+    pub(super) line: Option<Line>,
+    /// What is under way with other installations.
+    pub(super) exchange: Exchange,
+    /// Installations by their short names in frontiers; `None` where two share one.
+    shorts: BTreeMap<u64, Option<InstallationId>>,
+}
+
+/// The states of a group that are kept.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) graph: Graph,
+    pub(super) states: BTreeMap<StateId, StateRecord>,
+    /// The newest state of the standing path.
+    pub(super) tip: StateId,
+    /// Who is in the tip.
+    pub(super) members: BTreeMap<InstallationId, AccountId>,
+    /// The log entries attached up to the tip.
+    pub(super) log: LogSet,
+    /// Those up to the root.
+    root_log: LogSet,
+}
+
+impl Line {
+    /// A line of one state, which `members` are in.
+    pub(super) fn new(
+        root: StateRecord,
+        members: impl IntoIterator<Item = (Leaf, AccountId)>,
+        log: LogSet,
+    ) -> Self {
+        let graph = Graph::new(root.id, members, root.agreed.authority.clone());
+        let tip = root.id;
+        let mut line = Self {
+            graph,
+            states: [(tip, root)].into(),
+            tip,
+            members: BTreeMap::new(),
+            log: LogSet::default(),
+            root_log: log,
+        };
+        line.look_up(tip);
+        line
+    }
+
+    /// Puts a state in that a commit leads to; `false` if the commit does not fit the graph.
+    pub(super) fn insert(&mut self, state: StateRecord) -> bool {
+        let Some(commit) = state.commit.clone() else { return false };
+        if self.graph.insert(state.id, commit).is_err() {
+            return false;
+        }
+        for installation in &state.revoked {
+            self.graph.revoke(*installation);
+        }
+        self.states.insert(state.id, state);
+        true
+    }
+
+    /// Lets go of commits of this one's author that nobody stands on and nothing follows, beyond
+    /// [`KEPT_ASIDE`] of them: those of the highest ties. They can come again.
+    pub(super) fn crowded(&mut self, state: &StateRecord) -> Vec<StateId> {
+        let author = |commit: &Commit| commit.author;
+        let by = state.commit.as_ref().map(author);
+        let mut aside: Vec<([u8; 32], StateId)> = self
+            .graph
+            .states()
+            .filter(|id| self.graph.children(*id).next().is_none())
+            .filter_map(|id| Some((self.graph.commit(id)?, id)))
+            .filter(|(commit, id)| Some(author(commit)) == by && *id != self.tip)
+            .map(|(commit, id)| (commit.tie, id))
+            .collect();
+        aside.sort_unstable();
+        let over: Vec<StateId> = aside.drain(..).skip(KEPT_ASIDE).map(|(_, id)| id).collect();
+        over.into_iter()
+            .filter(|id| self.graph.forget(*id) && self.states.remove(id).is_some())
+            .collect()
+    }
+
+    /// Moves to a state of the graph.
+    pub(super) fn look_up(&mut self, tip: StateId) {
+        self.tip = tip;
+        self.members =
+            self.graph.members(tip).into_iter().map(|(i, (_, account))| (i, account)).collect();
+        self.log = self.log_at(tip);
+    }
+
+    /// The log entries attached up to a state.
+    pub(super) fn log_at(&self, state: StateId) -> LogSet {
+        let mut log = self.root_log.clone();
+        for at in self.graph.ancestry(state) {
+            if let Some(record) = self.states.get(&at) {
+                log.extend(&record.attached);
+            }
+        }
+        log
+    }
+
+    /// Members of the tip that the attached log entries prove to be live no more.
+    pub(super) fn not_live(&self) -> Vec<InstallationId> {
+        let members = self.members.iter();
+        let gone = members.filter(|(i, account)| !self.log.is_live(**account, **i));
+        gone.map(|(installation, _)| *installation).collect()
+    }
+
+    pub(super) fn root_log(&self) -> &LogSet {
+        &self.root_log
+    }
+
+    pub(super) fn root_log_mut(&mut self) -> &mut LogSet {
+        &mut self.root_log
+    }
+
+    pub(super) fn tip(&self) -> Option<&StateRecord> {
+        self.states.get(&self.tip)
+    }
+}
+
+impl Group {
+    pub(super) fn new(record: GroupRecord, line: Option<Line>) -> Self {
+        let mut group = Self {
+            record,
+            send: SendRecord::default(),
+            senders: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            line,
+            exchange: Exchange::default(),
+            shorts: BTreeMap::new(),
+        };
+        group.index_members();
+        group
+    }
+
+    /// To be called after the members changed.
+    pub(super) fn index_members(&mut self) {
+        self.shorts.clear();
+        for installation in self.line.iter().flat_map(|line| line.members.keys()) {
+            self.shorts
+                .entry(frontier::short(installation))
+                .and_modify(|slot| *slot = None)
+                .or_insert(Some(*installation));
+        }
+    }
+
+    pub(super) fn by_short(&self, short: u64) -> Option<InstallationId> {
+        self.shorts.get(&short).copied().flatten()
+    }
+
+    /// Somebody who wrote here, in the group or not in it any more.
+    pub(super) fn sender_by_short(&self, short: u64) -> Option<InstallationId> {
+        let wrote = || self.senders.keys().find(|i| frontier::short(i) == short).copied();
+        self.by_short(short).or_else(wrote)
+    }
+
+    /// Whether it is open which of two branches the others stand on, one of which took this
+    /// installation out: nothing is said until somebody is read who passed over that branch.
+    pub(super) fn unsettled(&self) -> bool {
+        let Some(line) = &self.line else { return false };
+        line.states.values().any(|state| {
+            let out = state.keys.is_none() && !line.graph.leads_to(state.id, line.tip);
+            let passed = |tie: &[u8; 32]| self.record.passed_over.contains(&short_tie(tie));
+            out && state.commit.as_ref().is_some_and(|commit| !passed(&commit.tie))
+        })
+    }
+
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::of(&self.record)
+    }
+
+    /// The state that the group stands in.
+    pub(super) fn tip(&self) -> Option<&StateRecord> {
+        self.line.as_ref()?.tip()
+    }
+
+    /// A kept state, or the one of an own commit on its way.
+    pub(super) fn state(&self, id: StateId) -> Option<&StateRecord> {
+        let pending = self.record.pending.as_ref().map(|p| &p.next).filter(|s| s.id == id);
+        self.line.as_ref().and_then(|line| line.states.get(&id)).or(pending)
+    }
+
+    /// All kept states, and the one of an own commit on its way.
+    pub(super) fn states(&self) -> impl Iterator<Item = &StateRecord> {
+        let pending = self.record.pending.as_ref().map(|p| &p.next);
+        self.line.iter().flat_map(|line| line.states.values()).chain(pending)
+    }
+
+    /// The oldest kept state became known at this time.
+    pub(super) fn since(&self) -> Timestamp {
+        self.line
+            .as_ref()
+            .and_then(|line| line.states.get(&line.graph.root()))
+            .map_or(Timestamp::ZERO, |root| root.since)
+    }
+
+    /// What all agree on in the tip, or in the invitation.
+    pub(super) fn agreed(&self) -> Option<&Agreed> {
+        match &self.record.invitation {
+            Some(invitation) => Some(&invitation.agreed),
+            None => self.tip().map(|tip| &tip.agreed),
+        }
+    }
+
+    /// Who is in the tip, or in the group that one is invited to.
+    pub(super) fn members(&self) -> Vec<(InstallationId, AccountId)> {
+        match (&self.record.invitation, &self.line) {
+            (Some(invitation), _) => invitation.members.clone(),
+            (None, Some(line)) => line.members.iter().map(|(i, a)| (*i, *a)).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    pub(super) fn account_of(&self, installation: &InstallationId) -> Option<AccountId> {
+        self.line.as_ref()?.members.get(installation).copied()
+    }
+
+    /// The record of a sender, made when it is first heard of.
+    pub(super) fn sender(
+        &mut self,
+        installation: InstallationId,
+        account: AccountId,
+    ) -> &mut SenderRecord {
+        let joined = self.record.joined;
+        let baseline = self
+            .record
+            .baselines
+            .iter()
+            .find(|(i, _)| *i == installation)
+            .map_or(0, |&(_, number)| number);
+        let since = self.since();
+        self.senders.entry(installation).or_insert_with(|| SenderRecord {
+            account,
+            tracker: Tracker::new(joined, baseline),
+            last_time: since,
+        })
+    }
+
+    pub(super) fn save(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
+        records::write(tx.overlay, key("group/", &[id.as_bytes()]), &self.record)
+    }
+
+    pub(super) fn save_send(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), StoreError> {
+        records::write(tx.overlay, key("send/", &[id.as_bytes()]), &self.send)
+    }
+
+    pub(super) fn save_sender(
+        &self,
+        tx: &Tx<'_>,
+        id: &GroupId,
+        installation: &InstallationId,
+    ) -> Result<(), StoreError> {
+        match self.senders.get(installation) {
+            Some(sender) => records::write(
+                tx.overlay,
+                key("sender/", &[id.as_bytes(), installation.as_bytes()]),
+                sender,
+            ),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn save_change(
+        &self,
+        tx: &Tx<'_>,
+        id: &GroupId,
+        sequence: u64,
+    ) -> Result<(), StoreError> {
+        let at = key("change/", &[id.as_bytes(), &sequence.to_be_bytes()]);
+        match self.changes.get(&sequence) {
+            Some(change) => records::write(tx.overlay, at, change),
+            None => {
+                tx.overlay.delete(at);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the oldest state with who is in it and what proves them.
+    pub(super) fn save_root(&self, tx: &Tx<'_>, id: &GroupId) -> Result<(), Fault> {
+        let line = self.line.as_ref().ok_or(Fault::Bug("a group without states"))?;
+        let root = line.graph.root();
+        save_state(tx, id, &line.states[&root])?;
+        for (installation, (leaf, account)) in line.graph.members(root) {
+            save_leaf(tx, id, installation, leaf, account)?;
+        }
+        for entry in line.root_log().iter() {
+            tx.overlay.put(entry_key(id, entry), entry.clone());
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn save_state(tx: &Tx<'_>, id: &GroupId, state: &StateRecord) -> Result<(), StoreError> {
+    records::write(tx.overlay, state_key(id, state.id), state)
+}
+
+pub(super) fn save_leaf(
+    tx: &Tx<'_>,
+    id: &GroupId,
+    installation: InstallationId,
+    leaf: Leaf,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let record = LeafRecord { account, since: leaf.since };
+    records::write(tx.overlay, leaf_key(id, &installation), &record)
+}
+
+pub(super) fn leaf_key(id: &GroupId, installation: &InstallationId) -> Vec<u8> {
+    key("leaf/", &[id.as_bytes(), installation.as_bytes()])
+}
+
+pub(super) fn entry_key(id: &GroupId, entry: &[u8]) -> Vec<u8> {
+    let name = crate::kdf::hash(crate::kdf::label::ATTACHED_ENTRY, &[entry]);
+    key("entry/", &[id.as_bytes(), &name])
+}
+
+pub(super) fn state_key(id: &GroupId, state: StateId) -> Vec<u8> {
+    key("state/", &[id.as_bytes(), state.as_bytes()])
+}
+
+pub(super) fn commit_key(id: &GroupId, state: StateId) -> Vec<u8> {
+    key("commit/", &[id.as_bytes(), state.as_bytes()])
+}
+
+/// Where it is kept that an own message was sealed under a state.
+pub(super) fn sealed_key(id: &GroupId, state: StateId, number: u64) -> Vec<u8> {
+    key("sealed/", &[id.as_bytes(), state.as_bytes(), &number.to_be_bytes()])
+}
+
+/// Reads a joined group's states from the store.
+pub(super) fn load_line(
+    overlay: &crate::store::Overlay<'_>,
+    id: &GroupId,
+    record: &GroupRecord,
+) -> Result<Option<Line>, Fault> {
+    let Some(root) = record.root else { return Ok(None) };
+    let mut states: BTreeMap<StateId, StateRecord> = BTreeMap::new();
+    for (_, value) in overlay.scan(&key("state/", &[id.as_bytes()]))? {
+        let state: StateRecord = records::decode(&value)?;
+        states.insert(state.id, state);
+    }
+    let mut members = Vec::new();
+    for (k, value) in overlay.scan(&key("leaf/", &[id.as_bytes()]))? {
+        let installation = k
+            .get("leaf/".len() + GroupId::LEN..)
+            .and_then(InstallationId::from_slice)
+            .ok_or(Fault::Bug("a leaf's key"))?;
+        let leaf: LeafRecord = records::decode(&value)?;
+        members.push((Leaf { installation, since: leaf.since }, leaf.account));
+    }
+    let mut log = LogSet::default();
+    for (_, entry) in overlay.scan(&key("entry/", &[id.as_bytes()]))? {
+        log.insert(&entry).ok_or(Fault::Bug("a kept log entry that does not parse"))?;
+    }
+    let first = states.remove(&root).ok_or(Fault::Bug("a group without its oldest state"))?;
+    let mut line = Line::new(first, members, log);
+    for installation in &record.revoked {
+        line.graph.revoke(*installation);
+    }
+    // each after its parent
+    while !states.is_empty() {
+        let ready: Vec<StateId> = states
+            .values()
+            .filter(|s| s.commit.as_ref().is_some_and(|c| line.graph.contains(c.parent)))
+            .map(|s| s.id)
+            .collect();
+        if ready.is_empty() {
+            return Err(Fault::Bug("states of a group that nothing leads to"));
+        }
+        for state in ready.iter().filter_map(|id| states.remove(id)) {
+            if !line.insert(state) {
+                return Err(Fault::Bug("a kept commit that does not fit"));
+            }
+        }
+    }
+    line.look_up(line.graph.tip());
+    Ok(Some(line))
+}

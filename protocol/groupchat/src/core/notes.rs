@@ -1,0 +1,172 @@
+//! Notes: what installations say to each other that is no message.
+//!
+//! A note is an MLS application message like any other on the wire. It has no number, is handed
+//! out once, and is capped for each group and hour, so that nobody can make a group talk without
+//! end. Who answers waits a random time, and does not if another answers first.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use waku_groupchat_waku::MessageHash;
+
+use super::records::OutgoingKind;
+use super::{Fault, Inner, Tx};
+use crate::mls::StateId;
+use crate::proto::group as pb;
+use crate::{GroupId, InstallationId, Timestamp};
+
+/// Most notes and repeated commits of this installation in one group in an hour.
+const NOTES_AN_HOUR: usize = 60;
+const HOUR: Duration = Duration::from_secs(3600);
+/// A member more, and answers are spread over this much more time.
+const SPREAD_A_MEMBER: Duration = Duration::from_millis(100);
+/// Most commits that a message says the sender does not stand on.
+const PASSED_OVER: usize = 4;
+
+/// What is under way between installations of one group; not kept over restarts.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// When a sync leaves after activity.
+    pub(super) sync_at: Option<Timestamp>,
+    /// When one leaves because nothing was read for long.
+    pub(super) quiet_at: Option<Timestamp>,
+    /// Buckets to answer, and when.
+    pub(super) buckets: BTreeMap<u8, Timestamp>,
+    /// Messages to hand over, and when.
+    pub(super) hands: BTreeMap<(InstallationId, u64), Timestamp>,
+    /// Messages that were asked for here, and when.
+    pub(super) asked: BTreeMap<(InstallationId, u64), Timestamp>,
+    /// Somebody stands in this state, which others have left: when it gets what follows.
+    pub(super) behind: Option<(StateId, Timestamp)>,
+    /// The highest numbers said to be from before the own join.
+    pub(super) before_join: BTreeMap<InstallationId, u64>,
+    sent: VecDeque<Timestamp>,
+}
+
+impl Exchange {
+    /// When something is due.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        let behind = self.behind.map(|(_, at)| at);
+        let answers = self.buckets.values().chain(self.hands.values()).copied();
+        let syncs = self.sync_at.into_iter().chain(self.quiet_at);
+        syncs.chain(behind).chain(answers).min()
+    }
+
+    /// Whether one more may be said; counts it.
+    pub(super) fn may_speak(&mut self, now: Timestamp) -> bool {
+        while self.sent.front().is_some_and(|at| now.since(*at) > HOUR) {
+            self.sent.pop_front();
+        }
+        if self.sent.len() >= NOTES_AN_HOUR {
+            return false;
+        }
+        self.sent.push_back(now);
+        true
+    }
+}
+
+impl Inner {
+    pub(super) fn next_note(&self) -> Option<Timestamp> {
+        self.groups.values().filter_map(|group| group.exchange.next()).min()
+    }
+
+    /// Says what is due.
+    pub(super) fn notes_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let due: Vec<GroupId> = self
+            .groups
+            .iter()
+            .filter(|(_, g)| g.exchange.next().is_some_and(|at| at <= tx.now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.sync_due(tx, id)?;
+            self.buckets_due(tx, id)?;
+            self.hands_due(tx, id)?;
+            self.behind_due(tx, id)?;
+        }
+        Ok(())
+    }
+
+    /// Another member's note.
+    pub(super) fn note(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        from: InstallationId,
+        note: pb::Note,
+        frontier: &[pb::FrontierEntry],
+        hash: MessageHash,
+    ) -> Result<bool, Fault> {
+        match note.body {
+            Some(pb::note::Body::Sync(sync)) => Ok(self.synced(tx, id, &sync)),
+            Some(pb::note::Body::Bucket(bucket)) => {
+                Ok(self.bucket_told(tx, id, from, bucket.number, frontier))
+            }
+            Some(pb::note::Body::Ask(ask)) => self.asked(tx, id, from, &ask),
+            Some(pb::note::Body::Hand(hand)) => self.handed(tx, id, hand, hash),
+            None => Ok(false),
+        }
+    }
+
+    /// Sends a note under the tip, if that is still allowed in this hour.
+    pub(super) fn send_note(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        note: pb::note::Body,
+        frontier: Vec<pb::FrontierEntry>,
+    ) -> Result<bool, Fault> {
+        let repair = !matches!(note, pb::note::Body::Sync(_));
+        let passed_over = self.passed_over(id);
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(false) };
+        let Some(state) = group.tip().filter(|tip| tip.keys.is_some()).map(|tip| tip.id) else {
+            return Ok(false);
+        };
+        if group.record.leaving || group.unsettled() || !group.exchange.may_speak(tx.now) {
+            return Ok(false);
+        }
+        let application = pb::Application {
+            core: Vec::new(),
+            signature: Vec::new(),
+            frontier,
+            note: Some(pb::Note { body: Some(note) }),
+            passed_over,
+        };
+        let content = self.encrypt_frame(tx, id, None, state, &application)?;
+        self.enqueue(tx, OutgoingKind::Note { group: id, state, repair }, content, tx.now)?;
+        Ok(true)
+    }
+
+    /// A random time within which something is answered; the larger the group, the longer.
+    pub(super) fn answer_at(&self, now: Timestamp, id: GroupId) -> Timestamp {
+        let members = self.groups.get(&id).map_or(0, |g| g.members().len());
+        let within = self.config.answer_within
+            + SPREAD_A_MEMBER * u32::try_from(members).unwrap_or(u32::MAX);
+        now + self.rng.duration_below(within)
+    }
+
+    /// Commits that are known here and that the group does not stand on, the newest ones: the
+    /// first bytes of their ties.
+    pub(super) fn passed_over(&self, id: GroupId) -> Vec<u64> {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
+            return Vec::new();
+        };
+        let mut aside: Vec<(Timestamp, u64)> = line
+            .graph
+            .states()
+            .filter(|state| !line.graph.leads_to(*state, line.tip))
+            .filter_map(|state| Some((line.graph.commit(state)?, line.states.get(&state)?)))
+            .filter(|(commit, _)| line.graph.leads_to(commit.parent, line.tip))
+            .map(|(commit, state)| (state.since, short_tie(&commit.tie)))
+            .collect();
+        aside.sort_unstable();
+        aside.into_iter().rev().take(PASSED_OVER).map(|(_, tie)| tie).collect()
+    }
+}
+
+/// How a commit is named in messages of those who do not stand on it.
+pub(super) fn short_tie(tie: &[u8; 32]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&tie[..8]);
+    u64::from_be_bytes(first)
+}
