@@ -101,6 +101,20 @@ label! {
         /// A copy of the chat's database is in use.
         Copied = "copied",
     }
+
+    /// What somebody asked to change in a group. The chat core's names for it.
+    pub enum ChangeKind, "change" {
+        /// Name and description.
+        Profile = "profile",
+        /// Taking an installation out.
+        Remove = "remove",
+        /// An account's role.
+        Role = "role",
+        /// Which role each right needs.
+        Policy = "policy",
+        /// New keys of the own leaf.
+        Update = "update",
+    }
 }
 
 /// Recorder of the group chat.
@@ -113,6 +127,8 @@ pub struct ChatMetrics {
     refused: CounterBy<RefusedReason>,
     groups: IntGauge,
     epochs: IntCounter,
+    reorders: IntCounter,
+    failed_changes: CounterBy<ChangeKind>,
     overflow: IntCounter,
     faults: IntCounter,
     held: GaugeBy<HoldReason>,
@@ -123,6 +139,7 @@ impl ChatMetrics {
     /// Registers `waku_groupchat_publishes_total`, `waku_groupchat_gaps`,
     /// `waku_groupchat_messages_total`, `waku_groupchat_deliveries_total`,
     /// `waku_groupchat_refused_total`, `waku_groupchat_groups`, `waku_groupchat_epochs_total`,
+    /// `waku_groupchat_reorders_total`, `waku_groupchat_failed_changes_total`,
     /// `waku_groupchat_queue_overflow_total`, `waku_groupchat_database_faults_total`,
     /// `waku_groupchat_publishes_held` and `waku_groupchat_clock_ahead_seconds`.
     ///
@@ -157,6 +174,16 @@ impl ChatMetrics {
                 registry,
                 "waku_groupchat_epochs_total",
                 "Epochs that groups went through while this installation was in them",
+            )?,
+            reorders: counter(
+                registry,
+                "waku_groupchat_reorders_total",
+                "Times that changes of a group gave way to others made at the same time",
+            )?,
+            failed_changes: counter_by(
+                registry,
+                "waku_groupchat_failed_changes_total",
+                "Changes of a group that were asked for here and given up, by what they change",
             )?,
             overflow: counter(
                 registry,
@@ -214,6 +241,16 @@ impl ChatMetrics {
     /// Counts epochs that groups went through.
     pub fn epochs(&self, passed: u64) {
         self.epochs.inc_by(passed);
+    }
+
+    /// Counts changes of a group that gave way to others, however many they were.
+    pub fn reordered(&self) {
+        self.reorders.inc();
+    }
+
+    /// Counts a change of a group that was given up.
+    pub fn change_failed(&self, change: ChangeKind) {
+        self.failed_changes.inc(change);
     }
 
     /// Counts a fault of the database.

@@ -38,7 +38,8 @@ mod relay;
 mod store;
 
 pub use chat::{
-    ChatMetrics, DeliveryState, GapState, HoldReason, MessageDirection, PublishKind, RefusedReason,
+    ChangeKind, ChatMetrics, DeliveryState, GapState, HoldReason, MessageDirection, PublishKind,
+    RefusedReason,
 };
 pub use http::{HttpMetrics, Resource, StatusClass};
 pub use label::{Label, Shard};

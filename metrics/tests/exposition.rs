@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use waku_groupchat_metrics::{
-    ChatMetrics, DeliveryState, DialOutcome, Direction, GapState, HttpMetrics, Label,
+    ChangeKind, ChatMetrics, DeliveryState, DialOutcome, Direction, GapState, HttpMetrics, Label,
     MessageDirection, Metrics, NodeError, Protocol, PublishKind, RefusedReason, Registry, Resource,
     ServiceState, Shard, StatusClass, Traffic,
 };
@@ -26,6 +26,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("waku_groupchat_database_faults_total", "counter"),
     ("waku_groupchat_deliveries_total", "counter"),
     ("waku_groupchat_epochs_total", "counter"),
+    ("waku_groupchat_failed_changes_total", "counter"),
+    ("waku_groupchat_reorders_total", "counter"),
     ("waku_groupchat_gaps", "gauge"),
     ("waku_groupchat_groups", "gauge"),
     ("waku_groupchat_http_request_duration_seconds", "histogram"),
@@ -188,6 +190,8 @@ fn http_and_chat_recorders_feed_their_families() {
     chat.delivered(DeliveryState::Acknowledged);
     chat.refused(RefusedReason::NumberReused);
     chat.epochs(3);
+    chat.reordered();
+    chat.change_failed(ChangeKind::Role);
     chat.database_fault();
     chat.groups(6);
     chat.queue_overflow();
@@ -202,6 +206,8 @@ fn http_and_chat_recorders_feed_their_families() {
         "waku_groupchat_groups 6",
         "waku_groupchat_deliveries_total{state=\"acknowledged\"} 1",
         "waku_groupchat_epochs_total 3",
+        "waku_groupchat_reorders_total 1",
+        "waku_groupchat_failed_changes_total{change=\"role\"} 1",
         "waku_groupchat_database_faults_total 1",
         "waku_groupchat_queue_overflow_total 1",
     ] {

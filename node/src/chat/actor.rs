@@ -344,6 +344,10 @@ impl Actor {
                     self.status.metrics.delivered(state);
                 }
             }
+            Event::Reordered { .. } => self.status.metrics.reordered(),
+            Event::ChangeFailed { change, .. } => {
+                self.status.metrics.change_failed(gauges::change(*change));
+            }
             _ => {}
         }
         self.gauges.touch(now());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use waku_groupchat_core::api::RefusedReason;
 use waku_groupchat_core::api::views::{GapState, GroupState, GroupView, SendState};
+use waku_groupchat_core::api::{ChangeKind, RefusedReason};
 use waku_groupchat_core::{Fault, GroupId, Timestamp};
 use waku_groupchat_metrics::{self as metrics, ChatMetrics};
 
@@ -86,6 +86,17 @@ pub(super) fn delivery(state: SendState) -> Option<metrics::DeliveryState> {
         SendState::Published { .. } => Some(metrics::DeliveryState::Published),
         SendState::Stored => Some(metrics::DeliveryState::Stored),
         SendState::Acknowledged => Some(metrics::DeliveryState::Acknowledged),
+    }
+}
+
+/// The label of what somebody asked to change.
+pub(super) fn change(change: ChangeKind) -> metrics::ChangeKind {
+    match change {
+        ChangeKind::Profile => metrics::ChangeKind::Profile,
+        ChangeKind::Remove => metrics::ChangeKind::Remove,
+        ChangeKind::Role => metrics::ChangeKind::Role,
+        ChangeKind::Policy => metrics::ChangeKind::Policy,
+        ChangeKind::Update => metrics::ChangeKind::Update,
     }
 }
 

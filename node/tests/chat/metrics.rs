@@ -8,8 +8,9 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::TempDir;
 use waku_groupchat_metrics::{
-    DeliveryState, DialOutcome, Direction, GapState, HoldReason, Label, MessageDirection,
-    NodeError, Protocol, PublishKind, RefusedReason, Resource, ServiceState, StatusClass, Traffic,
+    ChangeKind, DeliveryState, DialOutcome, Direction, GapState, HoldReason, Label,
+    MessageDirection, NodeError, Protocol, PublishKind, RefusedReason, Resource, ServiceState,
+    StatusClass, Traffic,
 };
 use waku_groupchat_waku::PubsubTopic;
 
@@ -144,6 +145,7 @@ fn allowed(name: &str, label: &str, value: &str) -> bool {
         ("waku_service_requests_total", "state") => texts::<ServiceState>(),
         ("waku_groupchat_gaps", "state") => texts::<GapState>(),
         ("waku_groupchat_deliveries_total", "state") => texts::<DeliveryState>(),
+        ("waku_groupchat_failed_changes_total", "change") => texts::<ChangeKind>(),
         (_, "kind") => texts::<PublishKind>(),
         ("waku_groupchat_publishes_held", "reason") => texts::<HoldReason>(),
         (_, "reason") => texts::<RefusedReason>(),

@@ -132,10 +132,10 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        AlreadyMember, Busy, Card, Copied, CursorAhead, Expiry, FirstToken, Gone, HasAccount, Length,
-        LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAllowed, NotInGroup,
-        OnlyFirstInstallation, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams,
-        TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
+        AlreadyMember, Busy, Card, Copied, CursorAhead, Expiry, FirstToken, Gone, HasAccount,
+        Length, LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAllowed,
+        NotInGroup, OnlyFirstInstallation, RepeatedAccount, TokenFile, TooManyCards,
+        TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
     let profile = &[NoAccount, UnknownGroup, Length, NotAllowed, NotInGroup, Busy, Copied];

@@ -92,7 +92,8 @@ pub(crate) fn inbound(data: &[u8]) -> bool {
         3 => {
             let mut parts = chunks(rest).map(<[u8]>::to_vec);
             let commit = parts.next().unwrap_or_default();
-            let handshake = pb::Handshake { commit, log_entries: parts.take(64).collect(), words: Vec::new() };
+            let handshake =
+                pb::Handshake { commit, log_entries: parts.take(64).collect(), words: Vec::new() };
             frame(pb::frame::Body::Handshake(handshake))
         }
         4 => spoken(rest),
