@@ -9,14 +9,14 @@ use waku_groupchat_core::api::views::{
     AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationView,
     InvitationView, MemberView, MessageKind, MessageView, SendState, TryView,
 };
-use waku_groupchat_core::api::{ChangeKind, Event, EventRecord, Policy, RefusedReason, Role};
+use waku_groupchat_core::api::{self, ChangeKind, Event, EventRecord, RefusedReason, Role};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::types::{
     AcceptedMessage, CloseReason, CreatedAccount, CreatedGroup, CreatedToken, Events, Gaps, Groups,
     Installations, Invitations, Inviting, LinkAccepted, LinkRequest, LinkRequested, Members,
-    Messages, NewAccount, NewInvitations, NewMessage, NewToken, Profile, StreamClosed, StreamReady,
-    TokenList, TokenView,
+    Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken, Policy, Profile, Removals,
+    StreamClosed, StreamReady, TokenList, TokenView,
 };
 use crate::chat::access::Scope;
 
@@ -74,6 +74,7 @@ fn card() -> String {
 
 fn groups(all: &mut BTreeMap<&'static str, Value>) {
     let (name, description) = ("Hut weekend".to_owned(), "Who brings what".to_owned());
+    let policy = Policy::from(api::Policy::default());
     let view = GroupView {
         group: GROUP,
         name: name.clone(),
@@ -83,9 +84,12 @@ fn groups(all: &mut BTreeMap<&'static str, Value>) {
         accounts: 2,
         installations: 3,
         creator: OWN_INSTALLATION,
-        policy: Policy::default(),
+        policy: policy.into(),
     };
     put(all, "Profile", &Profile { name: name.clone(), description: description.clone() });
+    put(all, "Policy", &policy);
+    put(all, "NewRole", &NewRole { role: Role::Admin });
+    put(all, "Removals", &Removals { accounts: vec![OTHER] });
     put(all, "CreatedGroup", &CreatedGroup { group: GROUP });
     put(all, "GroupView", &view);
     put(all, "Groups", &Groups { groups: vec![view] });

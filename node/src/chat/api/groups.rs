@@ -1,4 +1,4 @@
-//! `/groups`, their profile and members, and what is missing in them.
+//! `/groups`, their profile, policy and own keys, leaving them, and what is missing in them.
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use waku_groupchat_core::api::{Answer, Command, CommandError};
 
 use super::error::ApiError;
 use super::extract::{Json, Path};
-use super::types::{CreatedGroup, Gaps, Groups, Members, Profile};
+use super::types::{AcceptedMessage, CreatedGroup, Gaps, Groups, Policy, Profile};
 use super::{Api, made_at, schema};
 
 /// Make a group
@@ -75,19 +75,59 @@ pub(super) async fn set_profile(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// List the accounts in a group
+/// Set which role each right needs in a group
+///
+/// The event `roles-changed` follows.
 #[utoipa::path(
-    get, path = "/groups/{group}/members", tag = "groups", operation_id = "listMembers",
+    put, path = "/groups/{group}/policy", tag = "groups", operation_id = "setPolicy",
     params(("group" = schema::GroupId, Path, description = "The group")),
-    responses((status = 200, description = "With their installations", body = Members)),
+    request_body = Policy,
+    responses((status = 204, description = "On disk, and goes out")),
 )]
-pub(super) async fn members(
+pub(super) async fn set_policy(
     State(api): State<Api>,
     Path(group): Path<GroupId>,
-) -> Result<JsonAnswer<Members>, ApiError> {
-    let members = api.core.query(move |core| core.members(group)).await?;
-    let members = members.ok_or_else(|| unknown(group))?;
-    Ok(JsonAnswer(Members { members }))
+    Json(policy): Json<Policy>,
+) -> Result<StatusCode, ApiError> {
+    api.core.command(Command::SetPolicy { group, policy: policy.into() }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Renew this installation's keys in a group
+///
+/// Who learned the old ones reads nothing that is said from then on.
+#[utoipa::path(
+    post, path = "/groups/{group}/keys", tag = "groups", operation_id = "renewKeys",
+    params(("group" = schema::GroupId, Path, description = "The group")),
+    responses((status = 204, description = "On disk, and goes out")),
+)]
+pub(super) async fn renew_keys(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+) -> Result<StatusCode, ApiError> {
+    api.core.command(Command::UpdateKeys { group }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Leave a group
+///
+/// With this installation alone: others of the account stay. Its word that it leaves is its last
+/// message there; the events `message-state` say how far that gets, and `removed` follows once a
+/// member has taken it out.
+#[utoipa::path(
+    post, path = "/groups/{group}/leave", tag = "groups", operation_id = "leaveGroup",
+    params(("group" = schema::GroupId, Path, description = "The group")),
+    responses((status = 202, description = "On disk, and goes out", body = AcceptedMessage)),
+)]
+pub(super) async fn leave(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let answer = api.core.command(Command::Leave { group }).await?;
+    let Answer::Accepted { message: id } = answer else {
+        return Err(ApiError::Answer);
+    };
+    Ok((StatusCode::ACCEPTED, JsonAnswer(AcceptedMessage { id })))
 }
 
 /// List what is missing in a group

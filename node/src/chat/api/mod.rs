@@ -11,7 +11,12 @@
 //! | `GET /groups` | | [`types::Groups`] |
 //! | `GET /groups/{group}` | | [`GroupView`] |
 //! | `PUT /groups/{group}/profile` | [`types::Profile`] | 204 |
+//! | `PUT /groups/{group}/policy` | [`types::Policy`] | 204 |
+//! | `POST /groups/{group}/keys` | | 204 |
+//! | `POST /groups/{group}/leave` | | 202 [`types::AcceptedMessage`] |
 //! | `GET /groups/{group}/members` | | [`types::Members`] |
+//! | `PUT /groups/{group}/members/{account}/role` | [`types::NewRole`] | 204 |
+//! | `POST /groups/{group}/removals` | [`types::Removals`] | 204 |
 //! | `POST /groups/{group}/invitations` | [`types::NewInvitations`] | 202 [`types::Inviting`] |
 //! | `GET /invitations` | | [`types::Invitations`] |
 //! | `POST /invitations/{group}/accept`, `…/decline` | | 204 |
@@ -46,6 +51,7 @@ mod examples;
 mod extract;
 mod groups;
 mod invitations;
+mod members;
 #[allow(unused_qualifications, reason = "utoipa's macro qualifies what it is given")]
 mod messages;
 mod openapi;
@@ -133,15 +139,20 @@ pub(super) fn document() -> String {
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
         AlreadyMember, Busy, Card, Copied, CursorAhead, Expiry, FirstToken, Gone, HasAccount,
-        Length, LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAllowed,
-        NotInGroup, OnlyFirstInstallation, RepeatedAccount, TokenFile, TooManyCards,
-        TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
+        Length, LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAMember,
+        NotAllowed, NotInGroup, OnlyFirstInstallation, OwnAccount, RepeatedAccount, TokenFile,
+        TooManyCards, TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
-    let profile = &[NoAccount, UnknownGroup, Length, NotAllowed, NotInGroup, Busy, Copied];
-    let allowed = [NoAccount, UnknownGroup, NotAllowed, NotInGroup, Copied];
-    let invited = [Card, RepeatedAccount, TooManyCards, AlreadyMember];
-    let inviting = &[allowed.as_slice(), &invited].concat();
+    let inside = [NoAccount, UnknownGroup, NotInGroup, Copied];
+    let changing = [inside.as_slice(), &[NotAllowed, Busy]].concat();
+    let profile = [changing.as_slice(), &[Length]].concat();
+    let role = [changing.as_slice(), &[NotAMember]].concat();
+    let removing = [role.as_slice(), &[OwnAccount]].concat();
+    let invited = [NotAllowed, Card, RepeatedAccount, TooManyCards, AlreadyMember];
+    let inviting = [inside.as_slice(), &invited].concat();
+    let saying = [inside.as_slice(), &[Busy]].concat();
+    let sending = [saying.as_slice(), &[Length]].concat();
     let answering = &[NoAccount, NoInvitation];
     Routes::new()
         .core(Admin, &[HasAccount], routes!(accounts::create))
@@ -152,17 +163,18 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Manage, &[NoAccount, Length], routes!(groups::create))
         .core(Read, &[], routes!(groups::list))
         .core(Read, &[UnknownGroup], routes!(groups::show))
-        .core(Manage, profile, routes!(groups::set_profile))
-        .core(Read, &[UnknownGroup], routes!(groups::members))
-        .core(Manage, inviting, routes!(invitations::create))
+        .core(Manage, &profile, routes!(groups::set_profile))
+        .core(Manage, &changing, routes!(groups::set_policy))
+        .core(Manage, &saying, routes!(groups::renew_keys))
+        .core(Manage, &saying, routes!(groups::leave))
+        .core(Read, &[UnknownGroup], routes!(members::list))
+        .core(Manage, &role, routes!(members::set_role))
+        .core(Manage, &removing, routes!(members::remove))
+        .core(Manage, &inviting, routes!(invitations::create))
         .core(Read, &[], routes!(invitations::list))
         .core(Manage, answering, routes!(invitations::accept))
         .core(Manage, answering, routes!(invitations::decline))
-        .core(
-            Send,
-            &[NoAccount, UnknownGroup, NotInGroup, Length, Busy, Copied],
-            routes!(messages::send),
-        )
+        .core(Send, &sending, routes!(messages::send))
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))
         .core(Read, &[UnknownGroup], routes!(groups::missing))

@@ -45,6 +45,7 @@ pub(super) fn check_answer(method: &Method, path: &str, status: StatusCode, body
 fn filled(template: &str) -> String {
     template
         .replace("{group}", &"00".repeat(16))
+        .replace("{account}", &"00".repeat(32))
         .replace("{installation}", &"00".repeat(32))
         .replace("{number}", "1")
         .replace("{id}", &"00".repeat(8))

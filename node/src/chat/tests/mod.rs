@@ -6,6 +6,7 @@ mod executors;
 mod fakes;
 mod fault;
 mod http;
+mod members;
 mod queue;
 mod rig;
 mod sse;
