@@ -101,6 +101,14 @@ pub enum CliError {
         /// What there is, as short id and name.
         known: Vec<String>,
     },
+    /// No member of that id.
+    #[error("no member's id begins with {digits:?}{}", choices(.known))]
+    NoMember {
+        /// As given.
+        digits: String,
+        /// Who there is, as short ids.
+        known: Vec<String>,
+    },
     /// No token of that name.
     #[error("no token is named {name:?}: `waku-groupchat token list` shows what there is")]
     NoToken {
@@ -127,6 +135,12 @@ pub enum CliError {
         /// Why, an account.
         failed: BTreeMap<AccountId, String>,
     },
+    /// A change was given up while it was waited for.
+    #[error("given up: {reason}. `waku-groupchat group members` shows who is in the group as what")]
+    GivenUp {
+        /// Why.
+        reason: String,
+    },
     /// A wait ended before what was waited for.
     #[error("not done in time: {state}. {goes_on}")]
     NotDone {
@@ -144,7 +158,7 @@ pub enum CliError {
     /// Standard output cannot be written to.
     #[error("cannot print: {0}")]
     Print(io::Error),
-    /// Several groups or tokens of that name.
+    /// Several groups, members or tokens of that name.
     #[error("{name:?} can mean {}: give more digits of the id", .candidates.join(" or "))]
     Ambiguous {
         /// As given.
@@ -175,10 +189,12 @@ impl CliError {
             Self::NotTheApi { .. } => "not-the-api",
             Self::Refused { code, .. } => code,
             Self::NoGroup { .. } => "no-such-group",
+            Self::NoMember { .. } => "no-such-member",
             Self::NoToken { .. } => "no-such-token",
             Self::FileExists { .. } => "file-exists",
             Self::WriteToken { .. } => "write-token",
             Self::NotInvited { .. } => "not-invited",
+            Self::GivenUp { .. } => "given-up",
             Self::NotDone { .. } => "not-done",
             Self::Event(_) => "event",
             Self::Signals(_) => "signals",
@@ -220,6 +236,14 @@ fn hint(code: &str, oldest: Option<u64>) -> String {
         ("no-invitation", _) => {
             ": `waku-groupchat group invitations` shows what there is".to_owned()
         }
+        ("not-allowed", _) => ". `waku-groupchat group members` shows the roles, `waku-groupchat \
+             group policy` what they may do"
+            .to_owned(),
+        ("not-in-group", _) => {
+            ". `waku-groupchat read` still shows what was said before".to_owned()
+        }
+        ("not-a-member", _) => ": `waku-groupchat group members` shows who is".to_owned(),
+        ("own-account", _) => " (`waku-groupchat group leave`)".to_owned(),
         ("too-many-tokens", _) => " (`waku-groupchat token revoke`)".to_owned(),
         ("database", _) => ". The node's log and /health say more".to_owned(),
         _ => String::new(),

@@ -1,4 +1,4 @@
-//! `group`: groups, their members, and invitations.
+//! `group`: groups, and invitations to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,13 @@ use waku_groupchat_core::{AccountId, GroupId};
 
 use super::client::Client;
 use super::follow::Follower;
+use super::members::RoleName;
+use super::policy::PolicyChanges;
 use super::text::{clean, clean_line, fields, hang, table};
 use super::wait::{self, Progress, WaitArgs};
-use super::{CliError, NodeArgs, Page, names};
+use super::{CliError, NodeArgs, Page, members, names, policy};
 use crate::chat::api::types::{
-    CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, Profile,
+    CreatedGroup, Groups, Invitations, Inviting, NewInvitations, Profile,
 };
 
 /// `group` and what stands before its command.
@@ -44,7 +46,7 @@ pub(super) enum GroupCommand {
         /// Id, beginning of the id, or name
         group: String,
     },
-    /// List the accounts in a group and their installations
+    /// List the accounts in a group, their roles and installations
     Members {
         /// Id, beginning of the id, or name
         group: String,
@@ -58,6 +60,46 @@ pub(super) enum GroupCommand {
         cards: Vec<String>,
         #[command(flatten)]
         wait: WaitArgs,
+    },
+    /// Take accounts out of a group, with all their installations
+    Remove {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// Ids of accounts, or beginnings of them
+        #[arg(required = true, value_name = "ACCOUNT")]
+        accounts: Vec<String>,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Leave a group with this installation; others of the account stay in it
+    Leave {
+        /// Id, beginning of the id, or name
+        group: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Name an account's role in a group
+    Role {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// Id of the account, or the beginning of it
+        account: String,
+        /// The role to be
+        role: RoleName,
+    },
+    /// Show or set which role each right needs in a group
+    Policy {
+        /// Id, beginning of the id, or name
+        group: String,
+        #[command(flatten)]
+        changes: PolicyChanges,
+    },
+    /// Give this installation new keys in a group
+    ///
+    /// Who learned the old ones reads nothing that is said from then on.
+    Keys {
+        /// Id, beginning of the id, or name
+        group: String,
     },
     /// List the invitations that wait for an answer
     Invitations,
@@ -89,8 +131,15 @@ pub(super) fn run(command: &GroupCommand, client: &Client) -> Result<Page, CliEr
         GroupCommand::Create { name, description } => create(client, name, description),
         GroupCommand::List => list(client),
         GroupCommand::Show { group } => show(client, group),
-        GroupCommand::Members { group } => members(client, group),
+        GroupCommand::Members { group } => members::list(client, group),
         GroupCommand::Invite { group, cards, wait } => invite(client, group, cards, *wait),
+        GroupCommand::Remove { group, accounts, wait } => {
+            members::remove(client, group, accounts, *wait)
+        }
+        GroupCommand::Leave { group, wait } => members::leave(client, group, *wait),
+        GroupCommand::Role { group, account, role } => members::role(client, group, account, *role),
+        GroupCommand::Policy { group, changes } => policy::run(client, group, changes),
+        GroupCommand::Keys { group } => keys(client, group),
         GroupCommand::Invitations => invitations(client),
         GroupCommand::Accept { group } => {
             let id = names::invitation(client, group)?;
@@ -151,25 +200,10 @@ fn show(client: &Client, group: &str) -> Result<Page, CliError> {
         ("Installations", g.installations.to_string()),
         ("Epoch", g.epoch.to_string()),
         ("Creator", g.creator.to_string()),
+        ("Policy", policy::line(&g.policy)),
     ]);
     let text = text + &hang("Description    ", &clean(&g.description));
     Page::new(&g, text)
-}
-
-fn members(client: &Client, group: &str) -> Result<Page, CliError> {
-    let id = names::group(client, group)?;
-    let answer: Members = client.get(&format!("/groups/{id}/members"))?;
-    let rows: Vec<_> = answer
-        .members
-        .iter()
-        .flat_map(|m| {
-            m.installations.iter().enumerate().map(|(n, installation)| {
-                let account = if n == 0 { m.account.to_string() } else { String::new() };
-                [account, installation.to_string()]
-            })
-        })
-        .collect();
-    Page::new(&answer, table(["ACCOUNT", "INSTALLATION"], &rows))
 }
 
 fn invite(
@@ -266,6 +300,12 @@ fn profile(
     };
     let nothing: Value = client.put(&format!("/groups/{id}/profile"), &body)?;
     Page::new(&nothing, format!("Set the profile of group {id}.\n"))
+}
+
+fn keys(client: &Client, group: &str) -> Result<Page, CliError> {
+    let id = names::group(client, group)?;
+    let nothing: Value = client.post(&format!("/groups/{id}/keys"), &serde_json::json!({}))?;
+    Page::new(&nothing, format!("This installation gets new keys in group {id}.\n"))
 }
 
 fn state(state: GroupState) -> &'static str {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use clap::Args;
 use waku_groupchat_core::AccountId;
 use waku_groupchat_core::api::views::{
-    AccountView, GroupView, MessageKind, MessageView, SendState,
+    AccountView, GroupState, GroupView, MessageKind, MessageView, SendState,
 };
 
 use super::client::Client;
@@ -81,7 +81,12 @@ pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
 
 /// A head, then the messages by day: time, who, number, and how far the own ones got.
 fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> String {
-    let mut text = format!("{} ({})\n", clean_line(&group.name), group.group.short());
+    let stands = match group.state {
+        GroupState::Invited | GroupState::Joined => "",
+        GroupState::Leaving => ": this installation leaves it",
+        GroupState::Removed => ": this installation is not in it any more",
+    };
+    let mut text = format!("{} ({}){stands}\n", clean_line(&group.name), group.group.short());
     if messages.is_empty() {
         text.push_str("\nNo messages yet.\n");
         return text;
@@ -130,7 +135,6 @@ pub(super) fn sending(state: SendState) -> String {
 #[cfg(test)]
 mod tests {
     use waku_groupchat_core::api::Policy;
-    use waku_groupchat_core::api::views::GroupState;
     use waku_groupchat_core::{GroupId, InstallationId, MessageId, Timestamp};
 
     use super::*;
@@ -167,6 +171,7 @@ mod tests {
             message(1, 1, 0, "noon?", Some(SendState::Stored)),
             message(2, 10, 5, "yes\nor one", None),
             message(2, 11, 86_400, "昨日\u{1b}[2J", None),
+            MessageView { kind: MessageKind::Left, ..message(2, 12, 86_405, "", None) },
         ];
         assert_eq!(
             conversation(&view, own, &messages),
@@ -176,7 +181,11 @@ mod tests {
              01:22:38  02020202 02020202#10         yes\n\
              \x20                                      or one\n\n\
              2025-11-24 (UTC)\n\
-             01:22:33  02020202 02020202#11         昨日\u{fffd}[2J\n"
+             01:22:33  02020202 02020202#11         昨日\u{fffd}[2J\n\
+             01:22:38  02020202 02020202#12         * left the group\n"
         );
+        let out = GroupView { state: GroupState::Removed, ..view };
+        let text = conversation(&out, own, &messages);
+        assert!(text.starts_with("Lunch (aaaaaaaa): this installation is not in it any more\n\n"));
     }
 }

@@ -1,11 +1,12 @@
-//! Groups as people name them: by id, by the beginning of an id, or by name.
+//! Groups as people name them: by id, by the beginning of an id, or by name. Members by the first
+//! two.
 
-use waku_groupchat_core::GroupId;
+use waku_groupchat_core::{AccountId, GroupId};
 
 use super::CliError;
 use super::client::Client;
 use super::text::clean;
-use crate::chat::api::types::{Groups, Invitations};
+use crate::chat::api::types::{Groups, Invitations, Members};
 
 /// The group of this installation that `name` means.
 pub(super) fn group(client: &Client, name: &str) -> Result<GroupId, CliError> {
@@ -25,6 +26,54 @@ pub(super) fn invitation(client: &Client, name: &str) -> Result<GroupId, CliErro
     let answer: Invitations = client.get("/invitations")?;
     let known: Vec<_> = answer.invitations.into_iter().map(|i| (i.group, i.name)).collect();
     pick("invitation", name, &known)
+}
+
+/// The member of a group that `digits` means.
+pub(super) fn member(client: &Client, group: GroupId, digits: &str) -> Result<AccountId, CliError> {
+    pick_member(digits, &all_members(client, group)?)
+}
+
+/// The members of a group that these mean, each once.
+pub(super) fn members(
+    client: &Client,
+    group: GroupId,
+    digits: &[String],
+) -> Result<Vec<AccountId>, CliError> {
+    let known = all_members(client, group)?;
+    let mut accounts = Vec::new();
+    for digits in digits {
+        let account = pick_member(digits, &known)?;
+        if !accounts.contains(&account) {
+            accounts.push(account);
+        }
+    }
+    Ok(accounts)
+}
+
+fn all_members(client: &Client, group: GroupId) -> Result<Vec<AccountId>, CliError> {
+    let answer: Members = client.get(&format!("/groups/{group}/members"))?;
+    Ok(answer.members.into_iter().map(|member| member.account).collect())
+}
+
+/// An id, or the first digits of one that no other member's begins with.
+fn pick_member(digits: &str, known: &[AccountId]) -> Result<AccountId, CliError> {
+    if let Ok(id) = digits.parse() {
+        return Ok(id);
+    }
+    let lower = digits.to_ascii_lowercase();
+    let begins = |id: &&AccountId| !lower.is_empty() && id.to_string().starts_with(&lower);
+    let found: Vec<_> = known.iter().filter(begins).collect();
+    match found.as_slice() {
+        [id] => Ok(**id),
+        [] => Err(CliError::NoMember {
+            digits: digits.to_owned(),
+            known: known.iter().map(AccountId::short).collect(),
+        }),
+        _ => Err(CliError::Ambiguous {
+            name: digits.to_owned(),
+            candidates: found.iter().map(ToString::to_string).collect(),
+        }),
+    }
 }
 
 /// A group's name means it if no other has it; so do the first digits of its id.
@@ -79,6 +128,25 @@ mod tests {
         }
         for name in ["Supper", ""] {
             assert!(matches!(pick("group", name, &known), Err(CliError::NoGroup { .. })));
+        }
+    }
+
+    #[test]
+    fn members_are_found_by_their_first_digits() {
+        let known = [[0xab; 32], [0xac; 32], [0x12; 32]].map(AccountId::from_bytes);
+        assert_eq!(pick_member("AB", &known).expect("a prefix"), known[0]);
+        assert_eq!(pick_member("1", &known).expect("a prefix"), known[2]);
+        let whole = AccountId::from_bytes([7; 32]);
+        assert_eq!(pick_member(&whole.to_string(), &known).expect("an id"), whole);
+        let Err(CliError::Ambiguous { candidates, .. }) = pick_member("a", &known) else {
+            panic!("two begin with it");
+        };
+        assert_eq!(candidates.len(), 2);
+        for digits in ["7", "", "wgc1"] {
+            let Err(CliError::NoMember { known, .. }) = pick_member(digits, &known) else {
+                panic!("{digits:?} is nobody");
+            };
+            assert_eq!(known, ["abababab", "acacacac", "12121212"]);
         }
     }
 }

@@ -259,6 +259,34 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_a_group_are_readable() {
+        let mut lines = Lines::new(false);
+        let reason = "this needs the role admin\u{1b}".to_owned();
+        let events = [
+            (
+                Event::MembersRemoved { group: GROUP, accounts: vec![OWN] },
+                "not in the group any more: 01010101",
+            ),
+            (Event::RolesChanged { group: GROUP }, "roles or policy changed"),
+            (Event::Reordered { group: GROUP, depth: 1 }, "1 change gave way to others"),
+            (Event::Reordered { group: GROUP, depth: 2 }, "2 changes gave way to others"),
+            (
+                Event::ChangeFailed { group: GROUP, change: ChangeKind::Role, reason },
+                "your change of a role was given up: this needs the role admin\u{fffd}",
+            ),
+            (Event::Removed { group: GROUP }, "this installation is not in the group any more"),
+        ];
+        for (event, told) in events {
+            let text = show(&mut lines, 0, event, None);
+            assert!(text.contains(told), "{text}");
+        }
+        let word = MessageView { kind: MessageKind::Left, ..message(2, 3, "", None) };
+        let heard = Event::Message { id: word.id, account: word.account };
+        let text = show(&mut lines, 0, heard, Some(&word));
+        assert!(text.ends_with("02020202#3  * left the group\n"), "{text}");
+    }
+
+    #[test]
     fn one_group_is_not_named_on_each_line() {
         let mut lines = Lines::new(false);
         let text = show(&mut lines, 0, Event::Joined { group: GROUP }, None);
