@@ -37,7 +37,7 @@ fn command(url: &str, dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Standard output and error of a command that must succeed or fail.
-fn run(node: &Node, args: &[&str], succeeds: bool) -> (String, String) {
+pub(crate) fn run(node: &Node, args: &[&str], succeeds: bool) -> (String, String) {
     let url = format!("http://{}", node.rest());
     let output = command(&url, node.dir(), args).output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
