@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use waku_groupchat_core::api::EventRecord;
-use waku_groupchat_core::api::views::{GapView, MemberView, MessageView};
+use waku_groupchat_core::api::views::{GapView, GroupView, MemberView, MessageView};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId};
 
 use super::client::{Client, ClientError};
@@ -115,6 +115,18 @@ impl Client {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// A group, as this node sees it.
+    pub async fn group(&self, group: GroupId) -> Result<GroupView, ClientError> {
+        self.get(&format!("/chat/v1/groups/{group}")).await
+    }
+
+    /// Gives a group a name.
+    pub async fn rename(&self, group: GroupId, name: &str, about: &str) -> Result<(), ClientError> {
+        let path = format!("/chat/v1/groups/{group}/profile");
+        let body = json!({ "name": name, "description": about });
+        self.call("PUT", &path, Some(body), Duration::ZERO).await.map(drop)
     }
 
     /// Who is in a group.

@@ -5,152 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use waku_groupchat_core::InstallationId;
 use waku_groupchat_core::api::views::{Evidence, GapState, GapView};
 
+pub use super::failure::Failure;
 use super::observed::{Observed, Phase, SeatView};
-use super::scenario::id_of;
-
-/// Something that does not hold. Lines are those of the script's file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// A line is not shown.
-    #[error("{by} does not show line {line}")]
-    NotShown {
-        /// The installation.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// Something is shown that was not to be seen there, or twice.
-    #[error("{by} shows number {number} of {installation}, which it should not, or shows it twice")]
-    Unexpected {
-        /// The installation that shows it.
-        by: String,
-        /// Whose it is, in short.
-        installation: String,
-        /// Its number.
-        number: u64,
-    },
-    /// Text or account are not those of the line.
-    #[error("{by} shows line {line} with another text or account")]
-    Changed {
-        /// The installation.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// A line stands before one that it answers.
-    #[error("{by} shows line {line} after line {after}")]
-    Order {
-        /// The installation.
-        by: String,
-        /// The line.
-        line: usize,
-        /// The later line that stands before it.
-        after: usize,
-    },
-    /// The hash shown with a line is of none of its publishes.
-    #[error("{by} shows line {line} with the hash of something else")]
-    OtherHash {
-        /// The installation.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// An installation's numbers are not 1, 2, 3, ….
-    #[error("line {line} has number {got} of its sender, not {expected}")]
-    Number {
-        /// The line.
-        line: usize,
-        /// As it should be.
-        expected: u64,
-        /// As it is.
-        got: u64,
-    },
-    /// A gap was not reported before it was filled.
-    #[error("{by} never reported line {line} as missing")]
-    NotReported {
-        /// The installation.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// A gap stands otherwise than it should.
-    #[error("{by}: the gap of number {number} of {installation} is {got:?}, not {expected:?}")]
-    Stands {
-        /// The installation that reports it.
-        by: String,
-        /// Whose message it is, in short.
-        installation: String,
-        /// The message's number.
-        number: u64,
-        /// As it should stand.
-        expected: GapState,
-        /// As it stands.
-        got: GapState,
-    },
-    /// A gap names another account than its installation's.
-    #[error("{by}: the gap of line {line} names another account")]
-    GapAccount {
-        /// The installation that reports it.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// The lost line is not known by its holder's claim.
-    #[error("{by}: the gap of line {line} does not rest on its holder's claim")]
-    NoClaim {
-        /// The installation that reports it.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// A gap is given up with no word of what was tried.
-    #[error("{by}: the gap of line {line} does not say what was tried")]
-    NothingTried {
-        /// The installation that reports it.
-        by: String,
-        /// The line.
-        line: usize,
-    },
-    /// Not one first publish for a line.
-    #[error("line {line} was first published {got} times, not once")]
-    Firsts {
-        /// The line.
-        line: usize,
-        /// How many times.
-        got: usize,
-    },
-    /// The first publish of a line is not in the store although the store was there.
-    #[error("the store does not hold the first publish of line {line}")]
-    FirstNotArchived {
-        /// The line.
-        line: usize,
-    },
-    /// The line that should reach one node alone is in the store.
-    #[error("the store holds line {line}, which only one node should have")]
-    LostArchived {
-        /// The line.
-        line: usize,
-    },
-    /// Something that was published while the store was there is not in it.
-    #[error("the store does not hold {hash} ({kind})")]
-    NotArchived {
-        /// Its hash.
-        hash: String,
-        /// What it is.
-        kind: String,
-    },
-    /// The store holds something that no node logged.
-    #[error("the store holds {hash}, which no node says it published")]
-    Stranger {
-        /// Its hash.
-        hash: String,
-    },
-}
+use super::scenario::{View, id_of};
 
 /// All that does not hold of a run; empty for a good one.
 pub fn failures(run: &Observed) -> Vec<Failure> {
     let mut failures: Vec<Failure> =
         run.seats.iter().flat_map(|seat| [shown(run, seat), order(run, seat)].concat()).collect();
+    failures.extend(names(run));
     failures.extend(numbers(run));
     failures
         .extend(run.seats.iter().flat_map(|seat| [reported(run, seat), gaps(run, seat)].concat()));
@@ -177,7 +40,7 @@ fn shown(run: &Observed, seat: &SeatView) -> Vec<Failure> {
         if message.text != said.text || message.account != said.account {
             failures.push(Failure::Changed { by: by(), line: said.file_line });
         }
-        let mut publishes = run.firsts(index).chain(run.retries(index));
+        let mut publishes = run.firsts(index).chain(run.retries(index)).chain(run.repairs());
         if !publishes.any(|publish| publish.what.hash == message.waku_hash) {
             failures.push(Failure::OtherHash { by: by(), line: said.file_line });
         }
@@ -199,6 +62,32 @@ fn order(run: &Observed, seat: &SeatView) -> Vec<Failure> {
             after: run.lines[pair[0]].file_line,
         })
         .collect()
+}
+
+/// All installations show one name in one epoch, and it is one that was given last. Where two were
+/// given at the same time, somebody's gave way.
+fn names(run: &Observed) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let Some(first) = run.seats.first().map(|seat| &seat.view) else { return failures };
+    for seat in &run.seats {
+        let (by, View { name, epoch, .. }) = (seat.label.clone(), &seat.view);
+        if (name, epoch) != (&first.name, &first.epoch) {
+            failures.push(Failure::Apart {
+                by: by.clone(),
+                name: name.clone(),
+                epoch: *epoch,
+                first: first.name.clone(),
+                first_epoch: first.epoch,
+            });
+        }
+        if !run.names.contains(name) {
+            failures.push(Failure::OtherName { by, name: name.clone() });
+        }
+    }
+    if run.at_once > 0 && run.seats.iter().all(|seat| seat.reordered == 0) {
+        failures.push(Failure::NotReordered);
+    }
+    failures
 }
 
 /// Each installation's numbers count from 1, without a hole and without a repeat.

@@ -84,12 +84,16 @@ fn good() -> Observed {
         stopped: false,
         expected,
         recovered: vec![1],
-        view: View { messages, gaps: vec![recovered, lost] },
+        view: View { messages, gaps: vec![recovered, lost], name: "Hut".to_owned(), epoch: 5 },
         states: BTreeMap::from(states),
+        named: vec!["Huts".to_owned(), "Hut".to_owned()],
+        reordered: 1,
     };
     Observed {
         archive: archive.collect(),
         lines,
+        names: vec!["Huts".to_owned(), "Hut".to_owned()],
+        at_once: 2,
         seats: vec![seat],
         lost: 2,
         holder: installation(2),
@@ -147,8 +151,48 @@ fn notices_what_is_shown() {
     let hash = after(|run| run.seats[0].view.messages[0].waku_hash.push('0'));
     assert_eq!(hash, ["third shows line 1 with the hash of something else"]);
 
+    let repaired = after(|run| {
+        let mut repair = run.publishes[0].clone();
+        (repair.node, repair.what.kind) = (2, "repair".to_owned());
+        (repair.what.installation, repair.what.number) = (None, None);
+        repair.what.hash.push('0');
+        run.archive.insert(repair.what.hash.clone());
+        run.publishes.push(repair);
+        run.seats[0].view.messages[0].waku_hash.push('0');
+    });
+    assert_eq!(repaired, [""; 0]);
+
     let order = after(|run| run.seats[0].view.messages.swap(0, 1));
     assert_eq!(order, ["third shows line 1 after line 2"]);
+}
+
+#[test]
+fn notices_names() {
+    let other = |change: fn(&mut View)| {
+        after(|run| {
+            let mut seat = run.seats[0].clone();
+            seat.label = "fourth".to_owned();
+            change(&mut seat.view);
+            run.seats.push(seat);
+        })
+    };
+    assert_eq!(other(|_| ()), [""; 0]);
+    let apart = other(|view| view.name = "Huts".to_owned());
+    assert_eq!(apart, ["fourth shows the group as Huts in epoch 5, another as Hut in 5"]);
+    let behind = other(|view| view.epoch = 4);
+    assert_eq!(behind, ["fourth shows the group as Hut in epoch 4, another as Hut in 5"]);
+    let strange = after(|run| run.seats[0].view.name = "Conversation".to_owned());
+    assert_eq!(
+        strange,
+        ["third shows the group as Conversation, which is not the name it was given last"]
+    );
+    let one_by_one = after(|run| run.seats[0].reordered = 0);
+    assert_eq!(
+        one_by_one,
+        ["two names were given at the same time, and no installation put them in an order"]
+    );
+    let alone = after(|run| (run.seats[0].reordered, run.at_once) = (0, 0));
+    assert_eq!(alone, [""; 0]);
 }
 
 #[test]

@@ -222,6 +222,9 @@ impl Client {
         let url =
             if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() };
         let answer = match body {
+            Some(body) if method == "PUT" => {
+                self.prepare(self.agent.put(url), wait).send_json(body)
+            }
             Some(body) => self.prepare(self.agent.post(url), wait).send_json(body),
             None => self.prepare(self.agent.get(url), wait).call(),
         };

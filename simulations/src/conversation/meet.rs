@@ -11,6 +11,9 @@ use super::script::Script;
 use super::ui::Ui;
 use super::wait::until;
 
+/// The group's name at first.
+pub const GROUP_NAME: &str = "Conversation";
+
 /// The account's record had left before its second installation was in it: records leave at a time
 /// of their own, and the next one is a period away. Chance; the run begins anew.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +40,7 @@ pub async fn meet<'a>(
     ui.doing("waiting for the accounts' records, which leave at a time of their own");
     let holder = plan.cast.holder;
     let client = &network.node(node_of(holder)).client;
-    let group = client.create_group("Conversation", "Carried by the runner").await?;
+    let group = client.create_group(GROUP_NAME, "Carried by the runner").await?;
     let talk = Talk { script, plan, members, group, said: Vec::new() };
 
     let cards: Vec<&str> = (0..plan.accounts.len())

@@ -3,7 +3,7 @@
 //! [`carry`] reads a [`script`], gives out the parts ([`plan`]), starts a store node and the chat
 //! nodes as processes or containers ([`network`], [`process`], [`program`], [`config`]) with a
 //! [`link`] between each two, lets the accounts meet ([`meet`]), and says the lines while links are
-//! cut and healed ([`scenario`]). It drives the nodes over HTTP alone ([`client`], [`chat`]), and
+//! cut and healed ([`scenario`]) and the group is given names (`naming`). It drives the nodes over HTTP alone ([`client`], [`chat`]), and
 //! waits on what they report ([`events`]). What came of it is gathered ([`observed`]), checked
 //! ([`checks`]), shown ([`show`]) and written as JSON ([`report`]). The nodes' logs tell what they
 //! published ([`ledger`]).
@@ -13,9 +13,11 @@ pub mod checks;
 pub mod client;
 pub mod config;
 pub mod events;
+mod failure;
 pub mod ledger;
 pub mod link;
 pub mod meet;
+mod naming;
 pub mod network;
 pub mod observed;
 pub mod plan;

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use waku_groupchat_core::api::Event;
 use waku_groupchat_core::api::views::GapState;
 use waku_groupchat_core::{AccountId, InstallationId, MessageId};
 
 use super::ledger::Publish;
+use super::meet::GROUP_NAME;
 use super::network::{Network, STORE};
 use super::scenario::{Talk, View, id_of, node_of};
 
@@ -15,6 +17,11 @@ use super::scenario::{Talk, View, id_of, node_of};
 pub struct Observed {
     /// The lines, in the order in which they were said.
     pub lines: Vec<SaidLine>,
+    /// The names that the group could have at the end: the last one that was given, or either of
+    /// two that were given at the same time.
+    pub names: Vec<String>,
+    /// Names that were given at the same time as another.
+    pub at_once: usize,
     /// The installations.
     pub seats: Vec<SeatView>,
     /// Index of the line that reached a single other node.
@@ -83,6 +90,10 @@ pub struct SeatView {
     pub view: View,
     /// The states in which its events showed each gap, in order.
     pub states: BTreeMap<MessageId, Vec<GapState>>,
+    /// The names that its events showed the group to have, in order.
+    pub named: Vec<String>,
+    /// How often its events said that changes gave way to others made at the same time.
+    pub reordered: usize,
 }
 
 impl Observed {
@@ -96,8 +107,15 @@ impl Observed {
             seats.push(seat_view(network, talk, seat).await?);
         }
         let archive = network.node(STORE).client.archived(&network.topic()).await?;
+        let renamings = &talk.plan.renamings;
+        let names = match renamings.last() {
+            Some(last) => last.names.iter().map(|naming| naming.name.clone()).collect(),
+            None => vec![GROUP_NAME.to_owned()],
+        };
         Ok(Self {
             lines,
+            names,
+            at_once: renamings.iter().map(|r| r.names.len()).filter(|names| *names > 1).sum(),
             seats,
             lost: talk.plan.phases.lost,
             holder: talk.members[talk.plan.cast.holder].installation,
@@ -129,6 +147,11 @@ impl Observed {
     /// The publishes of a line for the first time.
     pub fn firsts(&self, line: usize) -> impl Iterator<Item = &Publish> {
         self.publishes_of(line, "message")
+    }
+
+    /// What members published for others that missed it. The log does not say whose line it is.
+    pub fn repairs(&self) -> impl Iterator<Item = &Publish> {
+        self.publishes.iter().filter(|publish| publish.what.kind == "repair")
     }
 
     /// The publishes of a line again.
@@ -170,6 +193,15 @@ async fn seat_view(network: &Network, talk: &Talk<'_>, seat: usize) -> anyhow::R
     let view = talk.view(network, seat).await?;
     let states = view.gaps.iter().map(|gap| (id_of(gap), talk.shown_states(seat, id_of(gap))));
     let node = network.node(node_of(seat));
+    let events = member.events.so_far().into_iter().map(|record| record.event);
+    let (mut named, mut reordered) = (Vec::new(), 0);
+    for event in events {
+        match event {
+            Event::ProfileChanged { group, name, .. } if group == talk.group => named.push(name),
+            Event::Reordered { group, .. } if group == talk.group => reordered += 1,
+            _ => {}
+        }
+    }
     Ok(SeatView {
         label: plan.label(seat),
         node: (node.name.clone(), node.client.base().to_owned()),
@@ -180,6 +212,8 @@ async fn seat_view(network: &Network, talk: &Talk<'_>, seat: usize) -> anyhow::R
         expected: expected.collect(),
         recovered,
         states: states.collect(),
+        named,
+        reordered,
         view,
     })
 }

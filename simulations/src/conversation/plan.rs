@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::script::Script;
+use super::script::{Rename, Script};
 
 /// Name of the account that is added where a script has only two speakers.
 const LISTENER: &str = "(listener)";
@@ -21,6 +21,26 @@ pub struct Plan {
     pub cast: Cast,
     /// The lines of each phase.
     pub phases: Phases,
+    /// Names that the group is given, in order.
+    pub renamings: Vec<Renaming>,
+}
+
+/// A name that the group is given, or two at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renaming {
+    /// The line that is said next.
+    pub before: usize,
+    /// One, or two by two seats.
+    pub names: Vec<Naming>,
+}
+
+/// Who gives which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// The seat.
+    pub seat: usize,
+    /// The name.
+    pub name: String,
 }
 
 /// An installation on a node of its own.
@@ -77,13 +97,21 @@ impl Plan {
         seats.push(Seat { node: format!("{}2", letter(two)), account: two });
         let cast = Cast { cut_off: two, loser: accounts.len(), holder: last };
         let phases = Phases::new(lost, script.lines.len(), seed);
-        let mut plan = Self { accounts, seats, cast, phases };
+        let mut plan = Self { accounts, seats, cast, phases, renamings: Vec::new() };
         while plan.noticed(script).len() < plan.phases.away().len() && plan.phases.shown.end < lost
         {
             plan.phases.shown.end += 1;
             plan.phases.healed.start += 1;
         }
+        plan.renamings = renamings(&script.renames, &plan.phases);
         plan
+    }
+
+    /// Two seats that take no part in a renaming by two: one for each side of the cut.
+    pub fn witnesses(&self, renaming: &Renaming) -> Option<(usize, usize)> {
+        let named = |seat: &usize| renaming.names.iter().any(|naming| naming.seat == *seat);
+        let mut others = (0..self.seats.len()).filter(|seat| !named(seat));
+        Some((others.next()?, others.next()?))
     }
 
     /// The missed lines that somebody's words show to the node once it is back and before the
@@ -150,10 +178,38 @@ impl Phases {
         }
     }
 
+    /// The first place from here on, before the lost line at the latest, where every link is up.
+    fn linked(&self, place: usize) -> usize {
+        if place <= self.calm.end { place } else { place.clamp(self.healed.start, self.lost) }
+    }
+
     /// All lines that the node that is cut off misses.
     pub fn away(&self) -> Range<usize> {
         self.missed.start..self.dark.end
     }
+}
+
+/// Two that stand together by two speakers are one. While a node or the store is cut off, and once
+/// somebody is stopped for good, nobody names the group: what falls there is moved.
+fn renamings(renames: &[Rename], phases: &Phases) -> Vec<Renaming> {
+    let mut all: Vec<Renaming> = Vec::new();
+    let mut last = None;
+    for rename in renames {
+        let naming = Naming { seat: rename.speaker, name: rename.name.clone() };
+        let pair = all.last_mut().filter(|open| {
+            last == Some(rename.before)
+                && open.names.len() == 1
+                && open.names.iter().all(|other| other.seat != naming.seat)
+        });
+        last = Some(rename.before);
+        match pair {
+            Some(open) => open.names.push(naming),
+            None => {
+                all.push(Renaming { before: phases.linked(rename.before), names: vec![naming] });
+            }
+        }
+    }
+    all
 }
 
 fn letter(account: usize) -> String {
@@ -197,6 +253,33 @@ mod tests {
     }
 
     #[test]
+    fn names_are_given_while_every_link_is_up() {
+        let text = "a: x\nb: /name 1\nc: x\nb: x\nb: /name 2\nc: /name 3\na: /name 4\n\
+                    a: x\nb: x\nc: x\na: /name 5\na: x\nb: x\na: x\nb: /name 6\n";
+        let script = Script::parse(Path::new("t"), text.as_bytes()).expect("parses");
+        let phases = Phases {
+            calm: 0..2,
+            missed: 2..3,
+            dark: 3..4,
+            shown: 4..5,
+            healed: 5..7,
+            lost: 7,
+            claimed: 8..9,
+        };
+        let given = renamings(&script.renames, &phases);
+        let given: Vec<_> = given
+            .iter()
+            .map(|r| (r.before, r.names.iter().map(|n| n.name.as_str()).collect::<Vec<_>>()))
+            .collect();
+        let expected =
+            [(1, vec!["1"]), (5, vec!["2", "3"]), (5, vec!["4"]), (6, vec!["5"]), (7, vec!["6"])];
+        assert_eq!(given, expected);
+        let plan = Plan::new(&script, 0);
+        let pair = plan.renamings.iter().find(|r| r.names.len() == 2).expect("a pair");
+        assert_eq!(plan.witnesses(pair), Some((0, 3)));
+    }
+
+    #[test]
     fn two_speakers_get_a_listener() {
         let script = script(&[0, 1, 0, 1]).expect("parses");
         let plan = Plan::new(&script, 7);
@@ -209,14 +292,20 @@ mod tests {
         assert_eq!(plan.phases.lost, 2);
     }
 
-    fn speakers() -> impl Strategy<Value = Vec<usize>> {
-        prop::collection::vec(0usize..4, 3..200)
+    /// A script of up to four speakers, who name the group now and then.
+    fn text() -> impl Strategy<Value = String> {
+        let line = (0usize..4, prop::bool::weighted(0.1));
+        let line = line.prop_map(|(speaker, names)| {
+            let said = if names { "/name y" } else { "x" };
+            format!("{}: {said}\n", letter(speaker))
+        });
+        prop::collection::vec(line, 3..200).prop_map(|lines| lines.concat())
     }
 
     proptest! {
         #[test]
-        fn every_script_that_parses_has_a_plan(speakers in speakers(), seed in any::<u64>()) {
-            let Some(script) = script(&speakers) else { return Ok(()) };
+        fn every_script_that_parses_has_a_plan(text in text(), seed in any::<u64>()) {
+            let Ok(script) = Script::parse(Path::new("t"), text.as_bytes()) else { return Ok(()) };
             let plan = Plan::new(&script, seed);
             prop_assert_eq!(&plan, &Plan::new(&script, seed));
             let away = plan.phases.away();
@@ -231,6 +320,13 @@ mod tests {
             prop_assert!(!noticed.is_empty());
             prop_assert!(noticed.len() == away.len() || healed.is_empty());
 
+            let given: usize = plan.renamings.iter().map(|renaming| renaming.names.len()).sum();
+            prop_assert_eq!(given, script.renames.len());
+            for renaming in &plan.renamings {
+                let at = renaming.before;
+                prop_assert!(at <= plan.phases.calm.end || at >= plan.phases.healed.start);
+                prop_assert!(at <= plan.phases.lost && plan.witnesses(renaming).is_some());
+            }
             let Cast { cut_off, loser, holder } = plan.cast;
             let said_by: Vec<usize> =
                 (0..script.lines.len()).map(|line| plan.seat_for(&script, line)).collect();

@@ -82,6 +82,14 @@ pub struct InstallationReport {
     pub address: String,
     /// Whether it was stopped for good; then the rest is what it showed before.
     pub stopped: bool,
+    /// The group's name, as it shows it.
+    pub group_name: String,
+    /// The group's epoch, as it shows it.
+    pub epoch: u64,
+    /// The names that it saw the group have, in order.
+    pub names: Vec<String>,
+    /// How often changes gave way to others made at the same time, as it saw it.
+    pub reordered: usize,
     /// The lines it shows, in its order, by their line in the script's file.
     pub shows: Vec<usize>,
 }
@@ -214,6 +222,10 @@ impl InstallationReport {
             node: seat.node.0.clone(),
             address: seat.node.1.clone(),
             stopped: seat.stopped,
+            group_name: seat.view.name.clone(),
+            epoch: seat.view.epoch,
+            names: seat.named.clone(),
+            reordered: seat.reordered,
             shows: lines.map(|line| run.lines[line].file_line).collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
-use waku_groupchat_core::api::views::{GapState, GapView, MessageView};
+use waku_groupchat_core::api::views::{GapState, GapView, GroupView, MessageView};
 use waku_groupchat_core::api::{Event, EventRecord};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId};
 
@@ -43,6 +43,10 @@ pub struct View {
     pub messages: Vec<MessageView>,
     /// All gaps it ever reported.
     pub gaps: Vec<GapView>,
+    /// The group's name.
+    pub name: String,
+    /// The group's epoch.
+    pub epoch: u64,
 }
 
 /// The group, and what was said in it.
@@ -72,7 +76,7 @@ impl Talk<'_> {
         let Cast { cut_off, .. } = self.plan.cast;
         let away = node_of(cut_off);
         ui.talk(self.script.lines.len());
-        self.say(network, ui, phases.calm).await?;
+        self.say_and_name(network, ui, phases.calm).await?;
         ui.done("first_lines", "everybody heard the first lines");
 
         ui.doing("cutting a node off");
@@ -98,7 +102,7 @@ impl Talk<'_> {
         network.rewire(network.full()).await?;
         self.gaps_are_filled().await?;
         ui.done("gaps_recovered", "the store is back: the gaps are recovered");
-        self.say(network, ui, phases.healed).await?;
+        self.say_and_name(network, ui, phases.healed).await?;
         self.lose_one(network, ui).await
     }
 
@@ -109,7 +113,8 @@ impl Talk<'_> {
         }
         let client = &network.node(node_of(seat)).client;
         let messages = client.messages(self.group).await?;
-        Ok(View { messages, gaps: client.gaps(self.group).await? })
+        let GroupView { name, epoch, .. } = client.group(self.group).await?;
+        Ok(View { messages, gaps: client.gaps(self.group).await?, name, epoch })
     }
 
     /// The states in which a seat's events showed a gap, in order.
@@ -123,7 +128,7 @@ impl Talk<'_> {
 
     /// Says these lines one after the other, each once those before were heard by everybody who
     /// can hear them.
-    async fn say(
+    pub(super) async fn say(
         &mut self,
         network: &Network,
         ui: &Ui,

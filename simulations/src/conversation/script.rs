@@ -2,10 +2,14 @@
 //!
 //! Empty lines and lines that begin with `#` are skipped. A name is what stands before the first
 //! colon; the text is the rest, less one leading space, and is sent byte for byte.
+//!
+//! A text that begins with `/name ` is not said: the speaker gives the group that name. Two such
+//! lines by two speakers, one right after the other, are made at the same time, on two sides of a
+//! network that is cut in half.
 
 use std::path::{Path, PathBuf};
 
-use waku_groupchat_core::limits::TEXT_BYTES;
+use waku_groupchat_core::limits::{NAME_BYTES as GROUP_NAME_BYTES, TEXT_BYTES};
 
 /// Fewest speakers a script may have: one is heard by another, and somebody claims the line that
 /// is lost.
@@ -15,6 +19,8 @@ pub const MIN_SPEAKERS: usize = 2;
 pub const MAX_SPEAKERS: usize = 4;
 /// Most bytes of a name.
 pub const NAME_BYTES: usize = 64;
+/// What a text begins with that names the group.
+const RENAME: &str = "/name ";
 
 /// A conversation to carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,21 @@ pub struct Script {
     pub speakers: Vec<String>,
     /// What is said, in order.
     pub lines: Vec<Line>,
+    /// Names that the group is given, in order.
+    pub renames: Vec<Rename>,
+}
+
+/// A name that somebody gives the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// Index into [`Script::speakers`].
+    pub speaker: usize,
+    /// The name.
+    pub name: String,
+    /// Index into [`Script::lines`] of the line it stands before.
+    pub before: usize,
+    /// Where it stands in the file, from 1.
+    pub file_line: usize,
 }
 
 /// One thing that is said.
@@ -104,6 +125,12 @@ pub enum LineProblem {
         /// Who.
         name: String,
     },
+    /// A name that a group cannot have.
+    #[error("a group's name has 1 to {GROUP_NAME_BYTES} bytes, this one {got}")]
+    GroupName {
+        /// How many bytes it has.
+        got: usize,
+    },
     /// More is said than a message holds.
     #[error("the text has {got} bytes, at most {TEXT_BYTES} fit in a message")]
     LongText {
@@ -123,7 +150,7 @@ impl Script {
     /// Parses what was read from `file`, which errors name.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, ScriptError> {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        let mut script = Self { speakers: Vec::new(), lines: Vec::new() };
+        let mut script = Self { speakers: Vec::new(), lines: Vec::new(), renames: Vec::new() };
         for (index, raw) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let line = index + 1;
             script.take(raw, line).map_err(|problem| ScriptError::Line {
@@ -166,11 +193,29 @@ impl Script {
         if text.trim().is_empty() {
             return Err(LineProblem::NoText { name: name.to_owned() });
         }
+        if let Some(called) = text.strip_prefix(RENAME) {
+            return self.take_rename(name, called.trim(), file_line);
+        }
         if text.len() > TEXT_BYTES {
             return Err(LineProblem::LongText { got: text.len() });
         }
         let speaker = self.speaker(name);
         self.lines.push(Line { speaker, text: text.to_owned(), file_line });
+        Ok(())
+    }
+
+    fn take_rename(
+        &mut self,
+        speaker: &str,
+        name: &str,
+        file_line: usize,
+    ) -> Result<(), LineProblem> {
+        let got = name.len();
+        if !(1..=GROUP_NAME_BYTES).contains(&got) {
+            return Err(LineProblem::GroupName { got });
+        }
+        let (speaker, before) = (self.speaker(speaker), self.lines.len());
+        self.renames.push(Rename { speaker, name: name.to_owned(), before, file_line });
         Ok(())
     }
 
@@ -204,6 +249,21 @@ mod tests {
             script.lines.iter().map(|l| (l.speaker, l.text.as_str(), l.file_line)).collect();
         assert_eq!(said, [(0, "one", 3), (1, "two: three ", 4), (0, " spaced", 5), (1, "end", 6)]);
         assert_eq!(script.lost_line(), 2);
+    }
+
+    #[test]
+    fn names_of_the_group_are_not_said() {
+        let script = parse("a: one\nb: /name  The hut \na: two\nb: /names\na: end").expect("ok");
+        let said: Vec<_> = script.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(said, ["one", "two", "/names", "end"]);
+        let rename = Rename { speaker: 1, name: "The hut".to_owned(), before: 1, file_line: 2 };
+        assert_eq!(script.renames, [rename]);
+        let long = format!("a: x\nb: /name {}", "y".repeat(GROUP_NAME_BYTES + 1));
+        assert_eq!(message(&long), "talk.txt:2: a group's name has 1 to 128 bytes, this one 129");
+        assert_eq!(
+            message("a: /name \n"),
+            "talk.txt:1: a group's name has 1 to 128 bytes, this one 0"
+        );
     }
 
     #[test]
@@ -248,6 +308,8 @@ mod tests {
         let has = |low: char, high: char| all.chars().any(|c| (low..=high).contains(&c));
         assert!(has('α', 'ω') && has('ぁ', 'ん') && has('一', '龠') && has('а', 'я'));
         assert!(has('ا', 'ي') && has('अ', 'ह') && has('가', '힣') && has('🌀', '🧿'));
+        let makers: BTreeSet<usize> = script.renames.iter().map(|r| r.speaker).collect();
+        assert!(makers.len() >= 2, "two speakers name the group");
         let before = &script.lines[..script.lost_line()];
         assert!(before.len() >= 30, "enough is said before the lost line");
     }

@@ -27,6 +27,7 @@ pub fn run(run: &Observed, report: &Report) -> String {
     for seat in &run.seats {
         text.push_str(&gaps(run, seat));
     }
+    text.push_str(&names(run));
     text.push_str(&publish_table(run, report));
     text
 }
@@ -133,6 +134,24 @@ fn state(state: GapState) -> &'static str {
         GapState::Unavailable => "unavailable",
         GapState::Withdrawn => "withdrawn",
     }
+}
+
+/// The names that each installation saw the group have, one after the other.
+fn names(run: &Observed) -> String {
+    if run.seats.iter().all(|seat| seat.named.is_empty()) {
+        return String::new();
+    }
+    let mut text = head("Names of the group, as each installation saw them");
+    let wide = run.seats.iter().map(|seat| measure_text_width(&seat.label)).max().unwrap_or(0);
+    for seat in &run.seats {
+        let again = match seat.reordered {
+            0 => "",
+            _ => "  (one gave way, and was made again)",
+        };
+        let (label, epoch) = (pad(&seat.label, wide), seat.view.epoch);
+        let _ = writeln!(text, "   {label}  {}  epoch {epoch}{again}", seat.named.join(" → "));
+    }
+    text
 }
 
 /// Relay publishes a line, with what was cut meanwhile, and the sums.
