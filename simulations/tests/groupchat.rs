@@ -95,6 +95,9 @@ fn a_gap_is_reported_with_its_sender_and_recovered_from_the_store() {
     net.run_for(MINUTE);
     net.set_cut(carol, alice, false);
     let next = say(&mut net, alice, group, "heard");
+    net.run_for(Duration::from_secs(5));
+    // before Carol could ask her
+    net.set_cut(carol, alice, true);
     net.run_for(MINUTE);
     let open = gaps(&net, carol, GapState::Fetching);
     assert_eq!(open.len(), 1, "{open:?}");
@@ -115,6 +118,43 @@ fn a_gap_is_reported_with_its_sender_and_recovered_from_the_store() {
         })
         .collect();
     assert_eq!(states, [GapState::Missing, GapState::Fetching, GapState::Recovered]);
+}
+
+/// Without any archive, a member hands over what another missed.
+#[test]
+fn a_gap_is_filled_by_a_member_where_no_archive_can_be_reached() {
+    let mut net = Network::new(6, Links::perfect());
+    let ([alice, bob, carol], group) = three(&mut net);
+    net.set_store_up(false);
+    net.set_alone(carol, true);
+    let lost = say(&mut net, alice, group, "unheard");
+    net.run_for(MINUTE);
+    net.set_cut(carol, bob, false);
+    let handed = net.published().len();
+    say(&mut net, bob, group, "Alice said something");
+    net.run_for(MINUTE * 3);
+    assert_eq!(texts(&net, carol, group).len(), 2, "{}", net.story(40));
+    assert_eq!(gaps(&net, carol, GapState::Recovered).len(), 1);
+    assert_eq!(gaps(&net, carol, GapState::Recovered)[0].number, lost.number);
+    let repairs = net.published()[handed..].iter();
+    let repairs = repairs.filter(|seen| matches!(seen.kind, PublishKind::Repair(_))).count();
+    assert!((2..=4).contains(&repairs), "{repairs} repairs: one asks, one answers");
+}
+
+/// Nobody mentions it, and its sender says nothing more: the sync after it tells.
+#[test]
+fn a_senders_last_message_does_not_stay_unnoticed() {
+    let mut net = Network::new(7, Links::perfect());
+    let ([alice, _, carol], group) = three(&mut net);
+    net.run_for(MINUTE * 10);
+    net.set_alone(carol, true);
+    say(&mut net, alice, group, "the last word");
+    net.run_for(Duration::from_secs(5));
+    // archives know nothing of it either, so only members can tell
+    net.set_alone(carol, false);
+    net.set_store_cut(carol, true);
+    net.run_for(MINUTE * 10);
+    assert_eq!(texts(&net, carol, group), ["the last word"]);
 }
 
 #[test]
@@ -138,8 +178,8 @@ fn what_nobody_holds_any_more_stays_unavailable_with_what_was_tried() {
     assert_eq!((gone[0].installation, gone[0].number), (lost.installation, lost.number));
     assert_eq!(gone[0].evidence, Evidence::Claimed { by: claim.installation });
     let sources: Vec<&str> = gone[0].tried.iter().map(|t| t.source.as_str()).collect();
-    assert_eq!(sources, ["own archive", "store"]);
-    assert!(gone[0].tried.iter().all(|t| t.times >= 3));
+    assert_eq!(sources, ["own archive", "store", "members"]);
+    assert!(gone[0].tried[..2].iter().all(|t| t.times >= 3));
 }
 
 #[test]
