@@ -101,7 +101,9 @@ label! {
         /// A copy of the chat's database is in use.
         Copied = "copied",
     }
+}
 
+label! {
     /// What somebody asked to change in a group. The chat core's names for it.
     pub enum ChangeKind, "change" {
         /// Name and description.

@@ -122,7 +122,11 @@ impl Inner {
         let Some(state) = group.tip().filter(|tip| tip.keys.is_some()).map(|tip| tip.id) else {
             return Ok(false);
         };
-        if group.record.leaving || group.unsettled() || !group.exchange.may_speak(tx.now) {
+        if self.copied.is_some()
+            || group.record.leaving
+            || group.unsettled()
+            || !group.exchange.may_speak(tx.now)
+        {
             return Ok(false);
         }
         let application = pb::Application {

@@ -11,6 +11,7 @@ use super::records::{MessageRecord, read};
 use super::{Fault, Inner, Tx};
 use crate::group::frontier::short;
 use crate::group::message::SignedCore;
+use crate::limits::TIME_AHEAD;
 use crate::proto::group as pb;
 use crate::{GroupId, InstallationId, MessageId};
 
@@ -69,7 +70,9 @@ impl Inner {
         for (installation, number) in wanted.into_iter().take(MOST_ASKED) {
             let message = MessageId { group: id, installation, number };
             let held = self.core_at(tx, message)?.and_then(|signed| signed.decode());
-            if held.is_none_or(|core| core.epoch < since) {
+            // one that was written while the clock was far ahead is not taken before its time
+            let early = |time| time > tx.now + TIME_AHEAD;
+            if held.is_none_or(|core| core.epoch < since || early(core.time)) {
                 continue;
             }
             let at = self.answer_at(tx.now, id);
