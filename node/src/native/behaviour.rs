@@ -23,8 +23,10 @@ use super::codec::FrameCodec;
 use super::config::{NativeConfig, StartError};
 use super::counting::{CountedBytes, CountedStreams, Subscribed};
 use super::ip_limit::IpLimit;
+use super::pace::Paces;
 use super::recorder::Recorder;
 use super::relay::{self, Relay};
+use super::stalled::{self, EndsStalled};
 
 /// How long a dial and the handshakes may take.
 pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,15 +62,16 @@ pub(super) struct Behaviour {
 }
 
 /// A swarm that does not listen or dial yet. Its tasks run on `tasks`. Relay traffic is counted on
-/// the topics of `subscribed`.
+/// the topics of `subscribed`, and read as fast as `paces` says.
 pub(super) fn swarm(
     config: &NativeConfig,
     exempt: &[PeerId],
     subscribed: Subscribed,
+    paces: &Arc<Paces>,
     tasks: &TaskTracker,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let keypair = config.node_key.keypair();
-    let transport = transport(&keypair, Arc::clone(&config.recorder))?;
+    let transport = transport(&keypair, Arc::clone(&config.recorder), paces)?;
     let behaviour = behaviour(config, &keypair, exempt, subscribed)?;
     let tasks = tasks.clone();
     let swarm_config = swarm::Config::with_executor(move |task| {
@@ -86,6 +89,7 @@ pub(super) fn swarm(
 fn transport(
     keypair: &Keypair,
     recorder: Arc<dyn Recorder>,
+    paces: &Arc<Paces>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default());
     let resolving = dns::tokio::Transport::system(tcp()).unwrap_or_else(|error| {
@@ -93,9 +97,9 @@ fn transport(
         let none = dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new());
         dns::tokio::Transport::custom(tcp(), none, dns::ResolverOpts::default())
     });
-    let counter = Arc::clone(&recorder);
+    let (counter, paced, named) = (Arc::clone(&recorder), Arc::clone(paces), Arc::clone(paces));
     let multiplexed = resolving
-        .map(move |stream, _| CountedBytes::new(stream, counter))
+        .map(move |stream, point| paced.pace(CountedBytes::new(stream, counter), point))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
@@ -105,8 +109,10 @@ fn transport(
             TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
             other => io::Error::other(other),
         })
-        .map(move |(peer, muxer), _| {
+        .map(move |(peer, muxer), point| {
+            named.name(&point, peer);
             let muxer = ClosesInTime::new(muxer, closing::TIMEOUT);
+            let muxer = EndsStalled::new(muxer, stalled::TIMEOUT);
             (peer, StreamMuxerBox::new(CountedStreams::new(muxer, recorder)))
         })
         .boxed())

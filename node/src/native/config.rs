@@ -20,6 +20,10 @@ pub const IP_COLOCATION_LIMIT: usize = 5;
 /// is found within half a minute, and one that never does costs two dials a minute.
 pub const RECONNECT_MAX: Duration = Duration::from_secs(30);
 
+/// Messages taken a second from all peers together by default. Gossipsub remembers each for two
+/// minutes, at some 300 bytes, and keeps its bytes for six seconds: 180 MB at the most.
+pub const INTAKE: u32 = 3_000;
+
 /// How often peers are pinged by default. A peer that leaves two pings in a row unanswered is
 /// disconnected. libp2p gives the second ten seconds, so a silently cut link is noticed within
 /// half a minute.
@@ -64,6 +68,10 @@ pub struct NativeConfig {
     /// Most bytes of an encoded message, at most [`WakuMessage::MAX_ENCODED_LEN`]. Default
     /// [`relay::MAX_MESSAGE_SIZE`].
     pub max_message_size: usize,
+    /// New messages taken a second from all peers together, and 4 KiB of traffic for each. A peer
+    /// that sends more than its share is read from more slowly; 0 means no limit. Default
+    /// [`INTAKE`].
+    pub intake: u32,
     /// Whether to answer Store queries from the archive. Default no.
     pub store: bool,
     /// Store queries served at once, a quarter of them for one peer; more get status 429. Default
@@ -98,6 +106,7 @@ impl NativeConfig {
             max_connections: MAX_CONNECTIONS,
             ip_colocation_limit: IP_COLOCATION_LIMIT,
             max_message_size: relay::MAX_MESSAGE_SIZE,
+            intake: INTAKE,
             store: false,
             store_queries: STORE_QUERIES,
             store_timeout: STORE_TIMEOUT,

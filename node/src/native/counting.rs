@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::{AsyncRead, AsyncWrite};
-use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent, SubstreamBox};
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::gossipsub::{DataTransform, IdentityTransform, Message, RawMessage, TopicHash};
 use parking_lot::RwLock;
 use waku_groupchat_waku::PubsubTopic;
@@ -87,7 +87,7 @@ impl<M> CountedStreams<M> {
         Self { inner, recorder }
     }
 
-    fn opened(&self, stream: SubstreamBox, outbound: bool) -> CountedStream {
+    fn opened<S>(&self, stream: S, outbound: bool) -> CountedStream<S> {
         self.recorder.record(Observed::StreamOpened { outbound });
         CountedStream { inner: stream, outbound, recorder: Arc::clone(&self.recorder) }
     }
@@ -95,15 +95,16 @@ impl<M> CountedStreams<M> {
 
 impl<M> StreamMuxer for CountedStreams<M>
 where
-    M: StreamMuxer<Substream = SubstreamBox> + Unpin,
+    M: StreamMuxer + Unpin,
+    M::Substream: Unpin,
 {
-    type Substream = CountedStream;
+    type Substream = CountedStream<M::Substream>;
     type Error = M::Error;
 
     fn poll_inbound(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<CountedStream, M::Error>> {
+    ) -> Poll<Result<Self::Substream, M::Error>> {
         let stream = ready!(Pin::new(&mut self.inner).poll_inbound(cx))?;
         Poll::Ready(Ok(self.opened(stream, false)))
     }
@@ -111,7 +112,7 @@ where
     fn poll_outbound(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<CountedStream, M::Error>> {
+    ) -> Poll<Result<Self::Substream, M::Error>> {
         let stream = ready!(Pin::new(&mut self.inner).poll_outbound(cx))?;
         Poll::Ready(Ok(self.opened(stream, true)))
     }
@@ -129,19 +130,19 @@ where
 }
 
 /// A stream that is counted as open until it is dropped.
-pub(super) struct CountedStream {
-    inner: SubstreamBox,
+pub(super) struct CountedStream<S> {
+    inner: S,
     outbound: bool,
     recorder: Arc<dyn Recorder>,
 }
 
-impl Drop for CountedStream {
+impl<S> Drop for CountedStream<S> {
     fn drop(&mut self) {
         self.recorder.record(Observed::StreamClosed { outbound: self.outbound });
     }
 }
 
-impl AsyncRead for CountedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -151,7 +152,7 @@ impl AsyncRead for CountedStream {
     }
 }
 
-impl AsyncWrite for CountedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

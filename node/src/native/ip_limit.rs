@@ -1,4 +1,5 @@
-//! A limit on peers that connect from one IP address (nwaku's `ip-colocation-limit`).
+//! A limit on peers that connect from one IP address (nwaku's `ip-colocation-limit`), and on those
+//! that are about to.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -22,7 +23,14 @@ pub(super) struct IpLimit {
     limit: usize,
     exempt: HashSet<PeerId>,
     connections: HashMap<ConnectionId, (IpAddr, PeerId)>,
+    /// Connections whose peer is not known yet. All addresses together have few places for those,
+    /// and each is taken for seconds by whoever connects and says nothing.
+    unknown: HashMap<ConnectionId, IpAddr>,
 }
+
+/// Connections from one address whose peer is not known yet, for each peer that may connect from
+/// there: both sides of several peers may dial at once.
+const UNKNOWN_PER_PEER: usize = 2;
 
 /// Why a connection was denied.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +42,22 @@ pub(super) struct TooManyPeers {
 
 impl IpLimit {
     pub(super) fn new(limit: usize, exempt: impl IntoIterator<Item = PeerId>) -> Self {
-        Self { limit, exempt: exempt.into_iter().collect(), connections: HashMap::new() }
+        let (connections, unknown) = (HashMap::new(), HashMap::new());
+        Self { limit, exempt: exempt.into_iter().collect(), connections, unknown }
+    }
+
+    fn admit_unknown(
+        &mut self,
+        connection: ConnectionId,
+        from: &Multiaddr,
+    ) -> Result<(), TooManyPeers> {
+        let Some(ip) = ip(from) else { return Ok(()) };
+        let limit = self.limit.saturating_mul(UNKNOWN_PER_PEER);
+        if limit > 0 && self.unknown.values().filter(|other| **other == ip).count() >= limit {
+            return Err(TooManyPeers { limit, ip });
+        }
+        self.unknown.insert(connection, ip);
+        Ok(())
     }
 
     fn admit(
@@ -74,6 +97,15 @@ impl NetworkBehaviour for IpLimit {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: &Multiaddr,
+        from: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.admit_unknown(connection, from).map_err(ConnectionDenied::new)
+    }
+
     fn handle_established_inbound_connection(
         &mut self,
         connection: ConnectionId,
@@ -81,6 +113,7 @@ impl NetworkBehaviour for IpLimit {
         _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.unknown.remove(&connection);
         self.admit(connection, peer, from).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -101,8 +134,9 @@ impl NetworkBehaviour for IpLimit {
             FromSwarm::ConnectionClosed(closed) => {
                 self.connections.remove(&closed.connection_id);
             }
-            // Denied by another behaviour after this one let it pass.
+            // The handshake failed, or another behaviour denied what this one let pass.
             FromSwarm::ListenFailure(failed) => {
+                self.unknown.remove(&failed.connection_id);
                 self.connections.remove(&failed.connection_id);
             }
             _ => {}
@@ -147,5 +181,22 @@ mod tests {
         assert!(limit.admit(id(7), peers[3], &here).is_err(), "its second connection still counts");
         limit.connections.remove(&id(6));
         limit.admit(id(8), peers[3], &here).unwrap();
+    }
+
+    #[test]
+    fn those_who_say_nothing_keep_nobody_else_out() {
+        let mut limit = IpLimit::new(2, []);
+        let here: Multiaddr = "/ip4/10.0.0.1/tcp/1".parse().unwrap();
+        let there: Multiaddr = "/ip4/10.0.0.2/tcp/1".parse().unwrap();
+        let id = ConnectionId::new_unchecked;
+        (0..4).for_each(|n| limit.admit_unknown(id(n), &here).unwrap());
+        limit.admit_unknown(id(4), &here).unwrap_err();
+        limit.admit_unknown(id(5), &there).unwrap();
+        let known =
+            limit.handle_established_inbound_connection(id(0), PeerId::random(), &here, &here);
+        assert!(known.is_ok());
+        limit.admit_unknown(id(6), &here).unwrap();
+        let mut none = IpLimit::new(0, []);
+        (0..100).for_each(|n| none.admit_unknown(id(n), &here).unwrap());
     }
 }

@@ -10,6 +10,7 @@
 //! | `codec` | frames of the request/response protocols |
 //! | `static_peers`, `ip_limit`, `listen`, `closing`, `peers` | connections |
 //! | `key`, `config` | the node key, what it is started with |
+//! | `pace`, `stalled` | what a peer that floods or takes nothing is held to |
 //! | `recorder`, `counting` | who counts, and what is counted below the protocols |
 //!
 //! A relay message goes: gossipsub (duplicates by SHA-256 of the bytes) → validated (size, form) →
@@ -34,10 +35,12 @@ mod metrics;
 mod on_command;
 mod on_event;
 mod on_metadata;
+mod pace;
 mod peers;
 mod query;
 mod recorder;
 mod relay;
+mod stalled;
 mod static_peers;
 mod store_server;
 mod task;

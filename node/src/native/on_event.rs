@@ -107,6 +107,7 @@ impl Task {
 
     /// Validates a message that gossipsub holds back until then, and passes it on.
     fn on_message(&mut self, from: PeerId, id: &MessageId, received: &Message) {
+        self.paces.message(&from);
         let validated = relay::validate(received, self.max_message_size);
         let acceptance = match validated {
             Ok(_) => MessageAcceptance::Accept,
@@ -136,6 +137,9 @@ impl Task {
     fn on_ping(&mut self, event: &ping::Event) {
         match &event.result {
             Ok(_) | Err(ping::Failure::Unsupported) => {}
+            Err(error) if self.paces.waits(&event.peer) => {
+                tracing::debug!(peer = %event.peer, %error, "no answer to pings yet: it is read from slowly");
+            }
             Err(error) => {
                 tracing::info!(peer = %event.peer, %error, "no answer to pings");
                 self.recorder.record(Observed::KeepAliveFailed);

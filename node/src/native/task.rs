@@ -32,6 +32,7 @@ use super::config::{NativeConfig, StartError};
 use super::counting::Subscribed;
 use super::held::Held;
 use super::listen;
+use super::pace::Paces;
 use super::peers::Peers;
 use super::query::Query;
 use super::recorder::{Observed, Recorder, Spoken};
@@ -67,6 +68,8 @@ pub(super) struct Task {
     pub(super) topics: BTreeSet<PubsubTopic>,
     /// The same, for what counts the relay's traffic.
     pub(super) counted: Subscribed,
+    /// How fast peers are read from.
+    pub(super) paces: Arc<Paces>,
     pub(super) static_peers: StaticPeers,
     pub(super) peers: Peers,
     pub(super) server: StoreServer,
@@ -97,15 +100,16 @@ impl Task {
             config.reconnect_max,
         )?;
         let exempt: Vec<_> = static_peers.ids().collect();
-        let counted = Subscribed::default();
+        let (counted, paces) = (Subscribed::default(), Paces::new(config.intake));
         Ok(Self {
-            swarm: behaviour::swarm(config, &exempt, counted.clone(), tasks)?,
+            swarm: behaviour::swarm(config, &exempt, counted.clone(), &paces, tasks)?,
             cluster: config.cluster,
             shards: config.shards.iter().copied().collect(),
             max_message_size: config.max_message_size,
             store_timeout: config.store_timeout,
             topics: BTreeSet::new(),
             counted,
+            paces,
             static_peers,
             peers: Peers::default(),
             server: StoreServer::new(archive, config.store_queries, config.recorder.clone()),

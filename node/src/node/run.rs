@@ -113,6 +113,7 @@ fn native_config(
         max_connections: transport.max_connections.get(),
         ip_colocation_limit: usize::try_from(transport.ip_colocation_limit).unwrap_or(usize::MAX),
         max_message_size: options.relay.max_msg_size.bytes(),
+        intake: options.relay.intake,
         store: options.store.enabled,
         recorder: Arc::new(metrics.clone()),
         ..NativeConfig::new(node_key)
