@@ -1,6 +1,7 @@
 //! For tests: an engine without a network, and an HTTP client for a node's API.
 
 pub(crate) mod document;
+pub(crate) mod junk;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -6,6 +6,7 @@ mod executors;
 mod fakes;
 mod fault;
 mod http;
+mod junk;
 mod members;
 mod queue;
 mod rig;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod document;
+mod junk;
 mod relay;
 mod rest;
 mod store;
