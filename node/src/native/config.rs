@@ -21,8 +21,8 @@ pub const IP_COLOCATION_LIMIT: usize = 5;
 pub const RECONNECT_MAX: Duration = Duration::from_secs(30);
 
 /// Messages taken a second from all peers together by default. Gossipsub remembers each for two
-/// minutes, at some 300 bytes, and keeps its bytes for six seconds: 180 MB at the most.
-pub const INTAKE: u32 = 3_000;
+/// minutes, and keeps its bytes for five seconds: 40 MiB a second at the most.
+pub const INTAKE: u32 = 10_000;
 
 /// How often peers are pinged by default. A peer that leaves two pings in a row unanswered is
 /// disconnected. libp2p gives the second ten seconds, so a silently cut link is noticed within

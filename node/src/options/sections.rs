@@ -71,7 +71,7 @@ section! {
         max_msg_size: MessageSize = "max-msg-size", "150KiB";
         /// New messages taken a second from all peers together, and 4 KiB of traffic for each. A
         /// peer that sends more than its share is read from more slowly; 0 for no limit.
-        intake: u32 = "relay-intake", "3000";
+        intake: u32 = "relay-intake", "10000";
     }
 }
 
