@@ -8,6 +8,9 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
+/// Made-up fields, and good ones that go beside them.
+type Keyed = (Vec<(String, Value)>, Vec<(&'static str, &'static str)>);
+
 /// JSON of any shape whose objects have these keys among others, good values of which are here; and
 /// text that is no JSON any more.
 pub(crate) fn bodies(
@@ -34,7 +37,7 @@ fn value(good: &'static [(&'static str, &'static str)]) -> impl Strategy<Value =
         "\\PC{0,20}".prop_map(Value::from),
         select(good).prop_map(|(_, value)| Value::from(value)),
     ];
-    let keyed = |(pairs, good): (Vec<(String, Value)>, Vec<(&str, &str)>)| {
+    let keyed = |(pairs, good): Keyed| {
         let good = good.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value)));
         good.chain(pairs).collect::<Map<_, _>>().into()
     };

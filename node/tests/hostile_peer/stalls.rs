@@ -173,7 +173,7 @@ async fn connections_without_a_byte_do_not_keep_others_out() {
     let mut silence = Silence::from("127.0.0.2", &victim);
     // More than the victim takes at once, before anybody else comes.
     soon("refusals", silence.closed.wait_for(|closed| *closed > 500)).await.expect("it goes on");
-    let mut peer = Node::relay(&[victim.address.clone()]).await;
+    let mut peer = Node::relay(std::slice::from_ref(&victim.address)).await;
     let start = Instant::now();
     soon("a connection of an honest peer", peer.until("the victim", |peers, _| peers == 1)).await;
     println!("connected after {:.1?}", start.elapsed());
