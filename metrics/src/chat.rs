@@ -28,6 +28,8 @@ label! {
         Registration = "registration",
         /// A step of linking an installation.
         Link = "link",
+        /// To or from a member that cannot follow a group.
+        Rejoin = "rejoin",
     }
 }
 

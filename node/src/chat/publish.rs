@@ -90,5 +90,6 @@ fn label(kind: PublishKind) -> metrics::PublishKind {
         PublishKind::InvitationEnvelope(_) => metrics::PublishKind::InvitationEnvelope,
         PublishKind::Registration => metrics::PublishKind::Registration,
         PublishKind::Link => metrics::PublishKind::Link,
+        PublishKind::Rejoin(_) => metrics::PublishKind::Rejoin,
     }
 }

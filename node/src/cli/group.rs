@@ -312,6 +312,7 @@ fn state(state: GroupState) -> &'static str {
     match state {
         GroupState::Invited => "invited",
         GroupState::Joined => "joined",
+        GroupState::Waiting => "waiting for a member",
         GroupState::Leaving => "leaving",
         GroupState::Removed => "removed",
     }

@@ -83,6 +83,7 @@ pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
 fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> String {
     let stands = match group.state {
         GroupState::Invited | GroupState::Joined => "",
+        GroupState::Waiting => ": this installation cannot follow it, and waits for a member",
         GroupState::Leaving => ": this installation leaves it",
         GroupState::Removed => ": this installation is not in it any more",
     };

@@ -77,6 +77,9 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         | Event::MembersRemoved { group, .. }
         | Event::RolesChanged { group }
         | Event::Removed { group }
+        | Event::Waiting { group }
+        | Event::Rejoined { group }
+        | Event::Split { group, .. }
         | Event::Reordered { group, .. }
         | Event::ChangeFailed { group, .. }
         | Event::ProfileChanged { group, .. } => Some(*group),

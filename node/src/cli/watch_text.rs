@@ -153,6 +153,14 @@ impl Lines {
                 "this installation is not in the group any more; what was said can still be read"
                     .to_owned()
             }
+            Event::Waiting { .. } => "cannot follow the group; waiting for a member".to_owned(),
+            Event::Split { stands: true, .. } => {
+                "the group had split; the others come back to this part".to_owned()
+            }
+            Event::Split { stands: false, .. } => {
+                "the group had split; this part gives way to the other".to_owned()
+            }
+            Event::Rejoined { .. } => "follows the group again".to_owned(),
             Event::Reordered { depth, .. } => {
                 let s = if *depth == 1 { "" } else { "s" };
                 format!("{depth} change{s} gave way to others made at the same time")

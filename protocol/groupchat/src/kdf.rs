@@ -118,6 +118,18 @@ labels! {
     ATTACHED_LOG = "attached log";
     /// Hash: decides between commits that leave one state, over its exported secret and the commit.
     COMMIT_TIE = "commit tie";
+    /// Key: topic name for who cannot follow a group, from the state's exported secret; UTC day.
+    REJOIN_TOPIC = "rejoin topic";
+    /// Key: seal of what is said there, from the state's exported secret; UTC day.
+    REJOIN_KEY = "rejoin key";
+    /// Signature: a request for a way back into a group.
+    REJOIN_REQUEST = "rejoin request";
+    /// Signature: an answer to one.
+    REJOIN_ANSWER = "rejoin answer";
+    /// Hash: a commit, where two sides of a group compare theirs.
+    FORK_COMMIT = "fork commit";
+    /// Signature: on which side of a long split an installation stands.
+    FORK_STATEMENT = "fork statement";
     /// Hash: name of a message core.
     MESSAGE_CORE_HASH = "message core hash";
     /// Signature: a message core.

@@ -74,3 +74,30 @@ pub const OPEN_INVITATION_BYTES: usize = 64 * 1024 * 1024;
 pub const PERIOD: Duration = Duration::from_secs(86_400);
 /// A linking that is not done after this is forgotten.
 pub const LINK_AGE: Duration = Duration::from_secs(300);
+/// How far the epoch in which a message was first sealed may lie after that of the state it is
+/// sealed under: it may have been made on a longer path, which others passed over.
+pub const EPOCHS_AHEAD: u64 = 1024;
+/// How long a member can come back from a state that was left.
+pub const KEPT_REJOIN_AGE: Duration = Duration::from_secs(90 * 86_400);
+/// Most states of a group from which a member can come back, beyond those that are kept anyway.
+pub const KEPT_REJOIN: usize = 1024;
+/// Most keys of leaves that one request for a way back names.
+pub const REJOIN_LEAVES: usize = 96;
+/// Most states that it names.
+pub const REJOIN_STATES: usize = 12;
+/// Key packages of own requests that are kept, the newest.
+pub const REJOIN_PACKAGES: usize = 64;
+/// Requests are repeated after [`crate::api::Config::rejoin_retry`] this often, then daily.
+pub const REJOIN_HOURLY: u32 = 24;
+/// Private parts of key packages are kept this long after they were last offered.
+pub const PACKAGE_AGE: Duration = Duration::from_secs(60 * 86_400);
+/// Requests for a way back that are older are not answered.
+pub const REQUEST_AGE: Duration = Duration::from_secs(86_400);
+/// Most requests that wait for an answer.
+pub const REJOIN_REQUESTS: usize = 256;
+/// Most bytes of commits in one answer: more, and the leaf is swapped instead.
+pub const REJOIN_CHAIN_BYTES: usize = 256 * 1024;
+/// Most commits of a chain that is compared.
+pub const CHAIN_COMMITS: usize = 2048;
+/// Most states where a chain becomes due at a time.
+pub const CHAINS_AT_A_TIME: usize = 8;

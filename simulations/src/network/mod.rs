@@ -169,6 +169,11 @@ impl Network {
         &self.store
     }
 
+    /// Empties the store node's archive, as one does that keeps messages for a while only.
+    pub fn forget_store(&mut self) {
+        self.store = Archive::default();
+    }
+
     /// A node, to look at.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]

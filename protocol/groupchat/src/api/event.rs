@@ -91,6 +91,24 @@ pub enum Event {
         /// The group.
         group: GroupId,
     },
+    /// This installation cannot follow the group, and nobody has answered yet: it waits for a member.
+    Waiting {
+        /// The group.
+        group: GroupId,
+    },
+    /// This installation follows the group again.
+    Rejoined {
+        /// The group.
+        group: GroupId,
+    },
+    /// The group had gone on in two parts for so long that neither could read the other any more.
+    Split {
+        /// The group.
+        group: GroupId,
+        /// Whether the own part stands. If not, this installation comes back to the other one, and
+        /// what was said goes out again there.
+        stands: bool,
+    },
     /// Changes that were made at the same time were put in another order: the newest ones of this
     /// group do not stand, and what was asked for here among them is made again.
     Reordered {

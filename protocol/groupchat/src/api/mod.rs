@@ -149,6 +149,8 @@ pub enum PublishKind {
     Registration,
     /// A step of linking an installation.
     Link,
+    /// To or from a member that cannot follow a group.
+    Rejoin(GroupId),
 }
 
 impl PublishKind {
@@ -164,6 +166,7 @@ impl PublishKind {
             Self::InvitationEnvelope(_) => "invitation-envelope",
             Self::Registration => "registration",
             Self::Link => "link",
+            Self::Rejoin(_) => "rejoin",
         }
     }
 }
@@ -255,6 +258,15 @@ pub struct Config {
     /// How often store peers are asked for everything since the last time, so that a commit lost
     /// on the way is found. Default 5 minutes.
     pub catch_up: Duration,
+    /// Who read nothing in a group for this long, though it reaches others, asks there for a way
+    /// back. Default a day.
+    pub rejoin_after: Duration,
+    /// A request that nobody answered is repeated after this, 24 times, then daily. Default an hour.
+    pub rejoin_retry: Duration,
+    /// Members answer such a request after a random part of this, one of them. Default 2 minutes.
+    pub rejoin_backoff: Duration,
+    /// How long the sides of a long split are counted before one gives way. Default a day.
+    pub split_wait: Duration,
 }
 
 impl Config {
@@ -274,6 +286,10 @@ impl Config {
             quiet: Duration::from_secs(86_400),
             answer_within: Duration::from_secs(10),
             catch_up: Duration::from_secs(300),
+            rejoin_after: Duration::from_secs(86_400),
+            rejoin_retry: Duration::from_secs(3600),
+            rejoin_backoff: Duration::from_secs(120),
+            split_wait: Duration::from_secs(86_400),
         }
     }
 }

@@ -278,6 +278,7 @@ impl Inner {
             adds: Vec::new(),
             removes: Vec::new(),
             words: Vec::new(),
+            swap: None,
             attached: Vec::new(),
             invitees: None,
             update: false,

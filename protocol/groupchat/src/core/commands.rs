@@ -147,7 +147,8 @@ impl Inner {
             installation,
             number: group.send.number + 1,
             previous: group.send.previous,
-            epoch: tip.epoch,
+            // a path that was passed over may have been longer than this one
+            epoch: group.send.previous.map_or(tip.epoch, |(_, epoch)| tip.epoch.max(epoch)),
             time,
             content,
         };
@@ -155,7 +156,7 @@ impl Inner {
         let frontier =
             group.send.said.next(group.senders.iter().map(|(id, sender)| (id, &sender.tracker)));
         group.send.number = core.number;
-        group.send.previous = Some((signed.hash(), tip.epoch));
+        group.send.previous = Some((signed.hash(), core.epoch));
         group.send.time = time;
         group.save_send(tx, &id)?;
 

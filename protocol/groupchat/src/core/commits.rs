@@ -15,9 +15,10 @@ use super::loaded::{Loaded, Place};
 use super::log_set::LogSet;
 use super::members;
 use super::records::{
-    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateKeys, StateRecord,
-    Wish,
+    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateKeys, StateName,
+    StateRecord, Wish,
 };
+use super::rejoin::Swap;
 use super::state::load;
 use super::{Fault, Inner, Stop, Tx};
 use crate::api::{Answer, CommandError, RefusedReason};
@@ -47,6 +48,8 @@ pub(super) struct Plan {
     pub(super) removes: Vec<InstallationId>,
     /// Members that go by their own word, with it.
     pub(super) words: Vec<(InstallationId, pb::SignedWord)>,
+    /// A member whose leaf is exchanged at its own request.
+    pub(super) swap: Option<Swap>,
     pub(super) attached: Vec<Vec<u8>>,
     pub(super) invitees: Option<super::invite::Invitees>,
     pub(super) update: bool,
@@ -58,6 +61,8 @@ struct Made {
     content: Vec<u8>,
     commit: Vec<u8>,
     invitations: Option<PendingInvitations>,
+    /// For the member whose leaf is swapped, by the state that its request is known by.
+    welcome: Option<(StateName, Vec<u8>)>,
     group: MlsGroup,
 }
 
@@ -111,6 +116,7 @@ impl Inner {
         self.groups.insert(id, group);
         self.wait_for_quiet(tx, id);
         self.plan_leaf_update(tx, id, false)?;
+        self.keep_rejoin(tx, id, first)?;
         self.topics.clear();
         Ok(Answer::GroupCreated { group: id })
     }
@@ -163,7 +169,9 @@ impl Inner {
         let attached = log.missing(&plan.attached);
         log.extend(&attached);
         plan.agreed.log_digest = log.digest();
-        let adds: Vec<_> = plan.adds.iter().map(|(a, p)| (p.installation, *a)).collect();
+        let mut adds: Vec<_> = plan.adds.iter().map(|(a, p)| (p.installation, *a)).collect();
+        adds.extend(plan.swap.iter().map(|s| (s.request.installation, s.request.account)));
+        let swaps: Vec<_> = plan.swap.iter().map(|s| s.request.installation).collect();
         let leaving: Vec<InstallationId> = plan.words.iter().map(|(i, _)| *i).collect();
         let parameters = group.parameters();
         let uses = Proposed {
@@ -171,7 +179,7 @@ impl Inner {
             adds: &adds,
             removes: &plan.removes,
             leaving: &leaving,
-            swaps: &[],
+            swaps: &swaps,
             members: &line.members,
             before: (&tip.agreed, &parameters),
             after: (&plan.agreed, &parameters),
@@ -183,14 +191,16 @@ impl Inner {
         let (agreed, fulfils) = (plan.agreed.clone(), std::mem::take(&mut plan.fulfils));
         let mut removes = plan.removes.clone();
         removes.extend(&leaving);
+        let gone: Vec<InstallationId> = removes.iter().chain(&swaps).copied().collect();
         let next = self.new_state();
         let provider =
             self.provider(tx, View::Child { group: id, parent: Some(tip.id), child: next });
-        let made = self.make_commit(id, &provider, plan, &removes, &attached, &log)?;
+        let made = self.make_commit(tx, id, &provider, plan, &gone, &attached, &log)?;
         provider.keep()?;
         self.mark_seen(tx, id, &made.content);
         self.note_frame(tx, id, tip.id, &made.content)?;
-        let commit = effect(&tip, author, &made.commit, (adds, removes), uses, &agreed);
+        let moves = Moves { adds, removes, swaps };
+        let commit = effect(&tip, author, &made.commit, moves, uses, &agreed);
         let mut state = self.state_record(tx, id, next, &made.group, agreed)?;
         state.commit = Some(commit);
         (state.attached, state.revoked, state.fulfils) = (attached, revoked, fulfils);
@@ -200,6 +210,9 @@ impl Inner {
         self.loaded.put(Place::now(id, next), Loaded::new(made.group));
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let invitations = made.invitations;
+        if let Some((name, answer)) = made.welcome {
+            super::rejoin::keep_welcome(tx, &id, next, name, &answer)?;
+        }
         group.record.pending = Some(PendingCommit { next: state, outgoing, invitations });
         group.save(tx, &id)?;
         self.topics.clear();
@@ -207,8 +220,10 @@ impl Inner {
     }
 
     /// The part of a commit that MLS can refuse, all in the child that the provider shows.
+    #[allow(clippy::too_many_arguments)]
     fn make_commit(
         &self,
+        tx: &Tx<'_>,
         id: GroupId,
         provider: &Provider<'_>,
         plan: Plan,
@@ -220,8 +235,9 @@ impl Inner {
         let group = self.joined(id)?;
         let changed = group.agreed().is_none_or(|before| *before != plan.agreed);
         let extensions = plan.agreed.extensions(&group.parameters());
+        let adds = plan.adds.into_iter().map(|(_, package)| package);
         let proposals = Proposals {
-            adds: plan.adds.into_iter().map(|(_, package)| package).collect(),
+            adds: adds.chain(plan.swap.iter().map(|s| s.request.package.clone())).collect(),
             removes,
             extensions: changed.then_some(extensions.as_slice()),
             update: plan.update,
@@ -235,18 +251,25 @@ impl Inner {
             commit: made.commit.clone(),
             log_entries: attached.to_vec(),
             words: plan.words.into_iter().map(|(_, word)| word).collect(),
+            requests: plan.swap.iter().map(|s| s.request.signed.clone()).collect(),
         };
         let mark = super::copied::mark(&signing, &handshake.commit);
         let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark };
         let content = frame.encode_to_vec();
         super::invite::fits(content.len())?;
+        let welcome = match (plan.swap, &made.welcome) {
+            (Some(swap), Some(welcome)) => {
+                Some(self.rejoin_welcome(tx, id, swap, welcome, tree.clone(), log)?)
+            }
+            _ => None,
+        };
         let invitations = match (plan.invitees, made.welcome) {
             (Some(invitees), Some(welcome)) => {
                 Some(self.prepare_invitations(id, invitees, &welcome, tree, log)?)
             }
             _ => None,
         };
-        Ok(Made { content, commit: made.commit, invitations, group })
+        Ok(Made { content, commit: made.commit, invitations, welcome, group })
     }
 
     /// Relay peers took an own commit: it is part of the graph, and others may stand on it.
@@ -269,6 +292,7 @@ impl Inner {
         }
         // others may have been quicker to build on it than relay peers to take it
         self.replay(tx, id, state, since);
+        self.send_welcome(tx, id, state)?;
         match invitations {
             Some(invitations) => self.send_invitations(tx, id, state, invitations),
             None => Ok(()),
@@ -281,21 +305,28 @@ impl Inner {
         let Some(line) = self.groups.get_mut(&id).and_then(|g| g.line.as_mut()) else {
             return Ok(false);
         };
-        let fulfils = state.fulfils.clone();
+        let (fulfils, next) = (state.fulfils.clone(), state.id);
+        let names: Vec<(StateId, StateName)> =
+            line.states.values().filter_map(|s| Some((s.id, s.keys.as_ref()?.name))).collect();
         let crowded = line.crowded(&state);
+        let crowded_names: Vec<StateName> =
+            names.into_iter().filter(|(s, _)| crowded.contains(s)).map(|(_, name)| name).collect();
         if !line.insert(state.clone()) {
             self.drop_states(tx, id, &[state.id])?;
             return Ok(false);
         }
         save_state(tx, &id, &state)?;
         self.fulfilled(tx, id, state.id, &fulfils)?;
+        self.forget_rejoin(tx, id, &crowded_names);
         self.drop_states(tx, id, &crowded)?;
+        self.keep_rejoin(tx, id, next)?;
         self.topics.clear();
         self.settle(tx, id)?;
         Ok(true)
     }
 
-    /// Another member's commit, sealed under `state`, whose content is `content`.
+    /// Another member's commit, sealed under `state`, whose content is `content`. Whether it holds
+    /// and entered the graph.
     pub(super) fn commit_received(
         &mut self,
         tx: &mut Tx<'_>,
@@ -303,9 +334,9 @@ impl Inner {
         state: StateId,
         handshake: &pb::Handshake,
         content: &[u8],
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let Some(from) = self.groups.get(&id).and_then(|g| g.state(state)).cloned() else {
-            return Ok(());
+            return Ok(false);
         };
         let next = self.new_state();
         let parent = Some(state);
@@ -321,14 +352,18 @@ impl Inner {
                 }
                 tx.overlay.put(commit_key(&id, next), content.to_vec());
                 let open = record.keys.is_some();
-                if self.enter(tx, id, record)? && open {
+                let entered = self.enter(tx, id, record)?;
+                if entered && open {
                     // what was sealed under the new state may have come before this commit, which
                     // may itself be a late repeat
                     self.replay(tx, id, next, from.since);
                 }
-                Ok(())
+                Ok(entered)
             }
-            Err((installation, reason)) => self.refuse(tx, Some(id), installation, reason),
+            Err((installation, reason)) => {
+                self.refuse(tx, Some(id), installation, reason)?;
+                Ok(false)
+            }
         }
     }
 
@@ -417,13 +452,16 @@ impl Inner {
             }
             leaving.push(leaver);
         }
+        let swaps = super::rejoin::swapped(id, mls_group, staged, &handshake.requests)
+            .ok_or(RefusedReason::NotAllowed)?;
+        let gone: Vec<_> = gone.into_iter().filter(|i| !swaps.contains(i)).collect();
         let removes: Vec<_> = gone.iter().filter(|i| !leaving.contains(i)).copied().collect();
         let proposed = Proposed {
             author,
             adds: &adds,
             removes: &removes,
             leaving: &leaving,
-            swaps: &[],
+            swaps: &swaps,
             members: &before,
             before: (&from.agreed, &parameters),
             after: (&after, &after_parameters),
@@ -437,7 +475,8 @@ impl Inner {
             }
         })?;
         let revoked = revoked_by(&log, &handshake.log_entries, &before);
-        let commit = effect(from, author, &handshake.commit, (adds, gone), uses, &after);
+        let moves = Moves { adds, removes: gone, swaps };
+        let commit = effect(from, author, &handshake.commit, moves, uses, &after);
         Ok(Judged { commit, agreed: after, revoked })
     }
 
@@ -452,6 +491,7 @@ impl Inner {
         for state in states {
             tx.overlay.delete(super::group::state_key(&id, *state));
             tx.overlay.delete(commit_key(&id, *state));
+            tx.overlay.delete(super::rejoin::welcome_key(&id, *state));
         }
         self.loaded.forget(id, states);
         Ok(())
@@ -468,12 +508,19 @@ struct Judged {
     revoked: Vec<InstallationId>,
 }
 
+/// Whose leaves come and go.
+struct Moves {
+    adds: Vec<(InstallationId, AccountId)>,
+    removes: Vec<InstallationId>,
+    swaps: Vec<InstallationId>,
+}
+
 /// What a commit does, as the graph takes it.
 fn effect(
     from: &StateRecord,
     (author, account): (InstallationId, AccountId),
     commit: &[u8],
-    (adds, removes): (Vec<(InstallationId, AccountId)>, Vec<InstallationId>),
+    Moves { adds, removes, swaps }: Moves,
     uses: Rights,
     after: &Agreed,
 ) -> Commit {
@@ -485,7 +532,7 @@ fn effect(
         tie: tie_of(from, commit),
         adds,
         removes,
-        swaps: Vec::new(),
+        swaps,
         uses,
         authority: changed.then(|| after.authority.clone()),
     }

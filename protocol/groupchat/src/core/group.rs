@@ -6,7 +6,8 @@ use super::agreed::{Agreed, Parameters};
 use super::log_set::LogSet;
 use super::notes::{Exchange, short_tie};
 use super::records::{
-    ChangeRecord, GapRecord, GroupRecord, LeafRecord, SendRecord, SenderRecord, StateRecord, key,
+    AskRecord, ChangeRecord, GapRecord, GroupRecord, HeardRecord, LeafRecord, RejoinRecord,
+    SendRecord, SenderRecord, SplitRecord, StateName, StateRecord, key,
 };
 use super::{Fault, Tx, records};
 use crate::group::frontier;
@@ -29,6 +30,14 @@ pub(super) struct Group {
     pub(super) line: Option<Line>,
     /// What is under way with other installations.
     pub(super) exchange: Exchange,
+    /// The states from which a member can come back, by the names that members give them.
+    pub(super) rejoin: BTreeMap<StateName, RejoinRecord>,
+    /// How well this installation follows.
+    pub(super) ask: AskRecord,
+    /// Where others were last read.
+    pub(super) heard_in: BTreeMap<InstallationId, HeardRecord>,
+    /// Long splits, by the state where the sides parted.
+    pub(super) splits: BTreeMap<StateName, SplitRecord>,
     /// Installations by their short names in frontiers; `None` where two share one.
     shorts: BTreeMap<u64, Option<InstallationId>>,
 }
@@ -151,6 +160,10 @@ impl Group {
             changes: BTreeMap::new(),
             line,
             exchange: Exchange::default(),
+            rejoin: BTreeMap::new(),
+            ask: AskRecord::default(),
+            heard_in: BTreeMap::new(),
+            splits: BTreeMap::new(),
             shorts: BTreeMap::new(),
         };
         group.index_members();

@@ -16,7 +16,7 @@ use super::{Fault, Inner, Tx};
 use crate::api::{Event, Output, RefusedReason};
 use crate::group::frontier::ENTRY_OVERHEAD;
 use crate::group::message::{Content, MessageCore, SignedCore};
-use crate::limits::{CLOCK_FOLLOW, FRONTIER_BEYOND, FRONTIER_BYTES, TIME_AHEAD};
+use crate::limits::{CLOCK_FOLLOW, EPOCHS_AHEAD, FRONTIER_BEYOND, FRONTIER_BYTES, TIME_AHEAD};
 use crate::mls::message::Inbound;
 use crate::mls::{self, StateId};
 use crate::proto::group as pb;
@@ -105,6 +105,7 @@ impl Inner {
             Target::Record { group, account, period } => {
                 self.record_part(tx, (group, account), period, message)
             }
+            Target::Rejoin { group, name } => self.rejoin_message(tx, group, name, period, message),
             Target::InvitationShared => self.shared_part(tx, message),
             Target::Link => self.link_message(tx, message),
         }
@@ -194,12 +195,17 @@ impl Inner {
         content: &[u8],
         body: Option<pb::frame::Body>,
     ) -> Result<(), Fault> {
-        let Carrier { group: id, state, .. } = carrier;
+        let Carrier { group: id, state, at, .. } = carrier;
         // A handshake is known by all of it: a member may send its commit with other log entries.
         let known_by = match &body {
             Some(pb::frame::Body::Application(bytes)) => bytes,
             Some(pb::frame::Body::Handshake(_)) => content,
-            Some(pb::frame::Body::Segment(_) | pb::frame::Body::Shared(_)) | None => {
+            Some(
+                pb::frame::Body::Segment(_)
+                | pb::frame::Body::Shared(_)
+                | pb::frame::Body::Rejoin(_),
+            )
+            | None => {
                 return self.refuse(tx, Some(id), None, RefusedReason::Malformed);
             }
         };
@@ -220,7 +226,10 @@ impl Inner {
                     return Ok(());
                 }
                 self.mark_seen(tx, id, content);
-                self.commit_received(tx, id, state, handshake, content)
+                if self.commit_received(tx, id, state, handshake, content)? {
+                    self.heard(tx, id, at)?;
+                }
+                Ok(())
             }
             _ => self.application(tx, id, state, known_by, carrier),
         }
@@ -250,7 +259,9 @@ impl Inner {
             application.take_if(|a| a.note.is_some())
         {
             self.mark_seen(tx, id, bytes);
-            return self.note_received(tx, &origin, note, &frontier);
+            self.note_received(tx, &origin, note, &frontier)?;
+            self.heard(tx, id, at)?;
+            return self.heard_in(tx, id, installation, state, at);
         }
         let parsed = application
             .and_then(|a| Some((SignedCore::from_parts(a.core, &a.signature)?, a.frontier)));
@@ -269,6 +280,8 @@ impl Inner {
                     self.peer_clock.heard_account(account, tx.now, at, core.time);
                 }
                 self.read_core(tx, &origin, &core, signed)?;
+                self.heard(tx, id, at)?;
+                self.heard_in(tx, id, installation, state, at)?;
                 self.active(tx, id);
                 self.frontier(tx, &origin, core.time, &frontier, FRONTIER_BYTES)
             }
@@ -520,7 +533,7 @@ impl Inner {
     }
 
     /// Whether these MLS bytes, or this handshake, were here before.
-    fn seen(&self, tx: &Tx<'_>, group: GroupId, bytes: &[u8]) -> Result<bool, Fault> {
+    pub(super) fn seen(&self, tx: &Tx<'_>, group: GroupId, bytes: &[u8]) -> Result<bool, Fault> {
         Ok(tx.overlay.get(&seen_key(group, bytes))?.is_some())
     }
 
@@ -535,7 +548,8 @@ fn check(signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedRea
     let core = signed.verify().ok_or(RefusedReason::Core)?;
     let fits = core.group == origin.group
         && core.installation == origin.installation
-        && core.epoch <= origin.epoch
+        // a path that was passed over may have been longer than the one that stands
+        && core.epoch <= origin.epoch + EPOCHS_AHEAD
         && core.text().is_none_or(|text| text.len() <= crate::limits::TEXT_BYTES);
     if !fits {
         return Err(RefusedReason::Core);

@@ -249,24 +249,7 @@ impl Inner {
         fits(welcome.len())?;
         let split = mls::welcome::split(welcome)
             .map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
-        let group = self.groups.get(&id).ok_or(Fault::Bug("a group that was here"))?;
-        let mut baselines: Vec<pb::Baseline> = group
-            .senders
-            .iter()
-            .map(|(i, sender)| (i, sender.tracker.max_held()))
-            .chain(self.account.as_ref().map(|a| (&a.installation, group.send.number)))
-            .filter(|(_, number)| *number > 0)
-            .map(|(i, number)| pb::Baseline { installation: i.as_bytes().to_vec(), number })
-            .collect();
-        baselines.sort_by(|a, b| a.installation.cmp(&b.installation));
-        let shared = pb::InvitationShared {
-            welcome: split.shared,
-            ratchet_tree: tree,
-            log_entries: log.iter().cloned().collect(),
-            baselines,
-        };
-        let shared = shared.encode_to_vec();
-        fits(shared.len() + FRAME_BYTES)?;
+        let shared = self.shared_part_of(id, split.shared, tree, log)?.encode_to_vec();
         let mut content_key = [0; 32];
         self.rng.fill(&mut content_key);
         let mut entries: BTreeMap<Reference, Vec<u8>> = split.entries.into_iter().collect();
@@ -282,6 +265,30 @@ impl Inner {
             envelopes.push(PendingEnvelope { account, registration_secret, slots });
         }
         Ok(PendingInvitations { content_key: Secret32(content_key), shared, envelopes })
+    }
+
+    /// What a joiner needs beside its secrets.
+    pub(super) fn shared_part_of(
+        &self,
+        id: GroupId,
+        welcome: Vec<u8>,
+        ratchet_tree: Vec<u8>,
+        log: &LogSet,
+    ) -> Result<pb::InvitationShared, Stop> {
+        let group = self.groups.get(&id).ok_or(Fault::Bug("a group that was here"))?;
+        let mut baselines: Vec<pb::Baseline> = group
+            .senders
+            .iter()
+            .map(|(i, sender)| (i, sender.tracker.max_held()))
+            .chain(self.account.as_ref().map(|a| (&a.installation, group.send.number)))
+            .filter(|(_, number)| *number > 0)
+            .map(|(i, number)| pb::Baseline { installation: i.as_bytes().to_vec(), number })
+            .collect();
+        baselines.sort_by(|a, b| a.installation.cmp(&b.installation));
+        let log_entries = log.iter().cloned().collect();
+        let shared = pb::InvitationShared { welcome, ratchet_tree, log_entries, baselines };
+        fits(shared.encoded_len() + FRAME_BYTES)?;
+        Ok(shared)
     }
 
     /// The commit is applied: the shared part leaves at once, each envelope after a random delay.
@@ -360,9 +367,10 @@ impl Inner {
                 return Err(Fault::Bug("a slot's content over its size"));
             }
             plain.resize(SLOT_PLAIN_BYTES, 0);
-            let sealed = mls::slot::seal(&self.global_provider(tx), package, &plain)
-                .filter(|sealed| sealed.len() == SLOT_BYTES)
-                .ok_or(Fault::Bug("a key package that was added cannot be sealed to"))?;
+            let sealed =
+                mls::slot::seal(&self.global_provider(tx), package, mls::slot::Use::Slot, &plain)
+                    .filter(|sealed| sealed.len() == SLOT_BYTES)
+                    .ok_or(Fault::Bug("a key package that was added cannot be sealed to"))?;
             let place = usize::try_from(self.rng.below(free.len() as u64)).unwrap_or(0);
             let at = free.swap_remove(place) * SLOT_BYTES;
             bytes[at..at + SLOT_BYTES].copy_from_slice(&sealed);

@@ -12,7 +12,10 @@ use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use super::loaded::{Loaded, Place};
 use super::log_set::LogSet;
 use super::members;
-use super::records::{AwaitedRecord, GroupRecord, InvitationRecord, Secret32, key, write};
+use super::records::{
+    AwaitedRecord, GroupRecord, InvitationRecord, InviterRecord, Secret32, key, read, write,
+};
+use super::rejoin::inviter_key;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
@@ -55,7 +58,7 @@ impl Inner {
         let Some(opener) = mls::slot::Opener::new(&provider, package)? else { return Ok(()) };
         let slot = content
             .chunks_exact(SLOT_BYTES)
-            .find_map(|slot| opener.open(&provider, slot))
+            .find_map(|slot| opener.open(&provider, mls::slot::Use::Slot, slot))
             .and_then(|plain| parse_slot(&plain));
         // no slot opens: it is for the account's other installations
         let Some(slot) = slot else { return Ok(()) };
@@ -204,22 +207,45 @@ impl Inner {
             return self.refuse(tx, None, None, RefusedReason::Invalid);
         }
         for (name, awaited) in waiting {
-            let Some((id, record)) = self.look_into(tx, shared, &awaited)? else {
+            let secrets = &awaited.group_secrets;
+            let Some((id, inviter, record)) = self.look_into(tx, shared, secrets, awaited.at)?
+            else {
                 self.refuse(tx, None, None, RefusedReason::Invalid)?;
                 continue;
             };
             self.awaited.remove(&name);
             tx.overlay.delete(awaited_key(&name));
             tx.overlay.put(handled_key(&name), tx.now.as_secs().to_be_bytes().to_vec());
-            self.invited(tx, id, record)?;
+            self.invited(tx, id, inviter, record)?;
         }
         Ok(())
     }
 
-    fn invited(&mut self, tx: &mut Tx<'_>, id: GroupId, record: GroupRecord) -> Result<(), Fault> {
+    fn invited(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        inviter: InstallationId,
+        record: GroupRecord,
+    ) -> Result<(), Fault> {
         let declined = tx.overlay.get(&declined_key(id))?.is_some();
         let Some(invitation) = &record.invitation else { return Ok(()) };
-        if declined || self.groups.contains_key(&id) {
+        if declined {
+            return Ok(());
+        }
+        if let Some(known) = self.groups.get(&id) {
+            let Some(open) = &known.record.invitation else {
+                self.invited_again(tx, id, inviter, record)?;
+                return Ok(());
+            };
+            // the commit of the first one lost its place
+            if open.from == invitation.from && open.at < invitation.at {
+                let group = Group::new(record, None);
+                group.save(tx, &id)?;
+                self.groups.insert(id, group);
+                let known = InviterRecord { inviter, state: None };
+                write(tx.overlay, inviter_key(&id), &known)?;
+            }
             return Ok(());
         }
         let open = self.groups.values().filter_map(|g| g.record.invitation.as_ref());
@@ -231,19 +257,21 @@ impl Inner {
         let event = Event::Invitation { group: id, name, from };
         let group = Group::new(record, None);
         group.save(tx, &id)?;
+        write(tx.overlay, inviter_key(&id), &InviterRecord { inviter, state: None })?;
         self.groups.insert(id, group);
         self.topics.clear();
         self.emit(tx, event)
     }
 
     /// Everything an invitation says, checked, without joining yet.
-    fn look_into(
+    pub(super) fn look_into(
         &self,
         tx: &Tx<'_>,
         shared: &pb::InvitationShared,
-        awaited: &AwaitedRecord,
-    ) -> Result<Option<(GroupId, GroupRecord)>, Fault> {
-        let Ok(welcome) = mls::welcome::assemble(&shared.welcome, &awaited.group_secrets) else {
+        group_secrets: &[u8],
+        at: Timestamp,
+    ) -> Result<Option<(GroupId, InstallationId, GroupRecord)>, Fault> {
+        let Ok(welcome) = mls::welcome::assemble(&shared.welcome, group_secrets) else {
             return Ok(None);
         };
         let provider = self.global_provider(tx);
@@ -293,10 +321,10 @@ impl Inner {
                 log: shared.log_entries.clone(),
                 welcome,
                 tree: shared.ratchet_tree.clone(),
-                at: awaited.at,
+                at,
             }),
         };
-        Ok(Some((joining.group, record)))
+        Ok(Some((joining.group, inviter, record)))
     }
 
     pub(super) fn accept_invitation(
@@ -335,6 +363,11 @@ impl Inner {
         group.save(tx, &id)?;
         group.save_send(tx, &id)?;
         group.save_root(tx, &id)?;
+        if let Some(mut inviter) = read::<InviterRecord>(tx.overlay, &inviter_key(&id))? {
+            inviter.state = Some(state);
+            write(tx.overlay, inviter_key(&id), &inviter)?;
+        }
+        self.keep_rejoin(tx, id, state)?;
         self.topics.clear();
         self.emit(tx, Event::Joined { group: id })?;
         self.wait_for_quiet(tx, id);

@@ -57,6 +57,7 @@ mod queries;
 mod queue;
 pub(crate) mod records;
 mod register;
+mod rejoin;
 mod repair;
 mod schema;
 mod search;
@@ -83,6 +84,7 @@ use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
 use self::queue::Queue;
 use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
+use self::rejoin::{Chains, Requests};
 use self::topics::Topics;
 use crate::account::{LinkAssembler, RecordAssembler};
 use crate::api::{
@@ -174,6 +176,8 @@ struct Inner {
     assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,
     segments: segment::Assembler,
     refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
+    requests: Requests,
+    chains: Chains,
     resumed: bool,
     last_now: Timestamp,
     prune_at: Timestamp,
@@ -372,6 +376,7 @@ impl Inner {
         self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
         self.changes_due(tx)?;
+        self.rejoin_due(tx)?;
         self.gaps_due(tx)?;
         self.notes_due(tx)?;
         self.catch_up_due(tx)?;
@@ -385,6 +390,7 @@ impl Inner {
             self.next_intent(),
             self.next_change(),
             self.next_leaf_update(),
+            self.next_rejoin(),
             self.next_gap(),
             self.next_note(),
             self.next_catch_up(),

@@ -20,7 +20,7 @@ use super::records::{
     MessageRecord, OutgoingKind, OutgoingRecord, OutgoingState, PartRecord, Sending, key, read,
     write,
 };
-use super::topics::{group_key, group_topic, period};
+use super::topics::{group_key, group_topic, period, rejoin_key, rejoin_topic};
 use super::{Fault, Inner, Tx};
 use crate::account::{RegistrationSecret, inbox_key, inbox_topic};
 use crate::api::{
@@ -306,6 +306,12 @@ impl Inner {
                     Some(super::invite::ENVELOPE_CLASS),
                 )
             }
+            OutgoingKind::Rejoin { group, name } => {
+                let Some(secret) = self.rejoin_secret(group, name) else { return Ok(None) };
+                let day = period(timestamp, crate::limits::PERIOD);
+                let class = SizeClass::fitting(record.content.len());
+                (rejoin_key(&secret, day), rejoin_topic(&secret, day), class)
+            }
             OutgoingKind::Registration { period, part } => {
                 return self.seal_part(&record.content, *period, *part, timestamp).map(Some);
             }
@@ -585,6 +591,7 @@ fn publish_kind(record: &OutgoingRecord) -> PublishKind {
         | OutgoingKind::Note { group, repair: true, .. } => PublishKind::Repair(group),
         OutgoingKind::Note { group, repair: false, .. } => PublishKind::Sync(group),
         OutgoingKind::Registration { .. } => PublishKind::Registration,
+        OutgoingKind::Rejoin { group, .. } => PublishKind::Rejoin(group),
         OutgoingKind::Link => PublishKind::Link,
     }
 }

@@ -221,6 +221,7 @@ fn group_state(group: &Group) -> GroupState {
     match (&group.record.invitation, inside) {
         (Some(_), _) => GroupState::Invited,
         (None, true) if group.record.leaving => GroupState::Leaving,
+        (None, _) if group.ask.waiting => GroupState::Waiting,
         (None, true) => GroupState::Joined,
         (None, false) => GroupState::Removed,
     }

@@ -13,6 +13,13 @@
 //! | `leaf/` group installation | [`LeafRecord`]: who is in the oldest kept state |
 //! | `entry/` group, hash | an account log entry that proves somebody in it |
 //! | `change/` group sequence | [`ChangeRecord`] |
+//! | `rejoin/` group name | [`RejoinRecord`]: a state from which a member can come back |
+//! | `chain/` group name | the content of the handshake that led to such a state |
+//! | `asking/` group | [`AskRecord`] |
+//! | `heard/` group installation | [`HeardRecord`] |
+//! | `split/` group name | [`SplitRecord`]: two sides that went on apart from a state |
+//! | `welcome/` group state | [`WelcomeRecord`]: for the member whose leaf an own commit swaps |
+//! | `inviter/` group | [`InviterRecord`] |
 //! | `sealed/` group state number | nothing: an own message that was sealed under it |
 //! | `send/` group | [`SendRecord`] |
 //! | `sender/` group installation | [`SenderRecord`] |
@@ -32,6 +39,7 @@
 //! Values are postcard, but for events. Numbers in keys are big-endian, so that scans ascend.
 
 mod group;
+mod rejoin;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use waku_groupchat_waku::MessageHash;
@@ -39,6 +47,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub(crate) use self::group::{
     Change, ChangeRecord, GroupRecord, LeafRecord, PendingCommit, StateKeys, StateRecord, Wish,
+};
+pub(crate) use self::rejoin::{
+    AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, SplitRecord, StateName,
+    WelcomeRecord,
 };
 use super::agreed::Agreed;
 use crate::account::{Card, InstallationKey, RecoverySecret, RegistrationSecret};
@@ -310,6 +322,11 @@ pub(crate) enum OutgoingKind {
     CommitAgain {
         group: GroupId,
         state: StateId,
+    },
+    /// To or from a member that cannot follow from this state on.
+    Rejoin {
+        group: GroupId,
+        name: StateName,
     },
 }
 

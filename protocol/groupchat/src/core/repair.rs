@@ -87,6 +87,9 @@ impl Inner {
 
     /// The epoch from which on a member has been in a group, as far as it is known here.
     fn in_group_since(&self, id: GroupId, member: InstallationId) -> u64 {
+        if let Some(epoch) = self.swapped_since(id, member) {
+            return epoch;
+        }
         let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
             return u64::MAX;
         };
@@ -99,6 +102,24 @@ impl Inner {
                 Some(state) => line.states.get(&state).map_or(root, |state| state.epoch),
             },
         }
+    }
+
+    /// The same of a member whose leaf was swapped: it was in the group before. `None` of others.
+    fn swapped_since(&self, id: GroupId, member: InstallationId) -> Option<u64> {
+        let group = self.groups.get(&id)?;
+        group.account_of(&member)?;
+        let (mut swapped, mut oldest) = (false, 0);
+        for record in self.path_names(id).iter().filter_map(|name| group.rejoin.get(name)) {
+            oldest = record.epoch;
+            let came = record.adds.iter().any(|(i, _)| *i == member);
+            let went = record.removes.iter().any(|(i, _)| *i == member);
+            match (came, went) {
+                (true, true) => swapped = true,
+                (true, false) => return swapped.then_some(record.epoch),
+                (false, _) => {}
+            }
+        }
+        swapped.then_some(oldest)
     }
 
     /// Hands over what is due.

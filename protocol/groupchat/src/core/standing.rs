@@ -16,7 +16,7 @@ use crate::order::roles::Authority;
 use crate::{AccountId, GroupId, InstallationId, MessageId};
 
 /// What people see of a state.
-struct Shown {
+pub(super) struct Shown {
     accounts: BTreeSet<AccountId>,
     name: String,
     description: String,
@@ -56,7 +56,7 @@ impl Inner {
         Ok(())
     }
 
-    fn shown(&self, id: GroupId) -> Option<Shown> {
+    pub(super) fn shown(&self, id: GroupId) -> Option<Shown> {
         let group = self.groups.get(&id)?;
         let tip = group.tip()?;
         Some(Shown {
@@ -69,7 +69,7 @@ impl Inner {
     }
 
     /// Who is in the group now and was not before never had what was sent before.
-    fn note_newcomers(
+    pub(super) fn note_newcomers(
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,
@@ -90,9 +90,18 @@ impl Inner {
         Ok(())
     }
 
-    fn tell_changes(&mut self, tx: &mut Tx<'_>, id: GroupId, before: Shown) -> Result<(), Fault> {
+    pub(super) fn tell_changes(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        before: Shown,
+    ) -> Result<(), Fault> {
         let Some(now) = self.shown(id) else { return Ok(()) };
         if before.inside && !now.inside {
+            // a swap of the own leaf is a way back in
+            if self.swapped_out(id) {
+                return self.wait_for_member(tx, id);
+            }
             return self.emit(tx, Event::Removed { group: id });
         }
         if !before.inside && now.inside {
@@ -172,7 +181,12 @@ impl Inner {
         Ok(())
     }
 
-    fn sealed_under(&self, tx: &Tx<'_>, id: GroupId, state: StateId) -> Result<Vec<u64>, Fault> {
+    pub(super) fn sealed_under(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+    ) -> Result<Vec<u64>, Fault> {
         let prefix = key("sealed/", &[id.as_bytes(), state.as_bytes()]);
         let mut numbers = Vec::new();
         for (k, _) in tx.overlay.scan(&prefix)? {

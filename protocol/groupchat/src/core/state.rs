@@ -11,7 +11,8 @@ use super::gaps::AWAITED;
 use super::group::{Group, load_line};
 use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
-use super::records::{self, GapRecord, GroupRecord, IntentRecord, key, read};
+use super::records::{self, GapRecord, GroupRecord, IntentRecord, StateName, key, read};
+use super::rejoin::{Chains, Requests};
 use super::topics::Topics;
 use super::{Fault, Inner, Tx};
 use crate::api::Config;
@@ -32,6 +33,16 @@ impl Inner {
             for (k, value) in overlay.scan(&key("change/", &[id.as_bytes()]))? {
                 let sequence = number(&k["change/".len() + GroupId::LEN..])?;
                 group.changes.insert(sequence, records::decode(&value)?);
+            }
+            group.ask = read(&overlay, &key("asking/", &[id.as_bytes()]))?.unwrap_or_default();
+            for (k, value) in overlay.scan(&key("rejoin/", &[id.as_bytes()]))? {
+                group.rejoin.insert(named(&k, "rejoin/")?, records::decode(&value)?);
+            }
+            for (k, value) in overlay.scan(&key("split/", &[id.as_bytes()]))? {
+                group.splits.insert(named(&k, "split/")?, records::decode(&value)?);
+            }
+            for (k, value) in overlay.scan(&key("heard/", &[id.as_bytes()]))? {
+                group.heard_in.insert(tail(&k, "heard/")?.0, records::decode(&value)?);
             }
             group.send = read(&overlay, &key("send/", &[id.as_bytes()]))?.unwrap_or_default();
             for (k, value) in overlay.scan(&key("sender/", &[id.as_bytes()]))? {
@@ -102,6 +113,8 @@ impl Inner {
             assemblers: BTreeMap::new(),
             segments: Assembler::default(),
             refused: BTreeMap::new(),
+            requests: Requests::default(),
+            chains: Chains::default(),
             resumed: false,
             last_now: Timestamp::ZERO,
             prune_at: Timestamp::ZERO,
@@ -183,6 +196,12 @@ fn group_in(k: &[u8], prefix: &str) -> Result<GroupId, Fault> {
     k.get(prefix.len()..prefix.len() + GroupId::LEN)
         .and_then(GroupId::from_slice)
         .ok_or(Fault::Bug("a key without its group"))
+}
+
+/// The state's name behind prefix and group.
+fn named(k: &[u8], prefix: &str) -> Result<StateName, Fault> {
+    let name = k.get(prefix.len() + GroupId::LEN..).and_then(|name| name.try_into().ok());
+    name.ok_or(Fault::Bug("a key without its state's name"))
 }
 
 /// The installation behind prefix and group, and what follows it.

@@ -10,9 +10,10 @@ use std::time::Duration;
 use waku_groupchat_waku::ContentTopic;
 
 use super::Inner;
+use super::records::StateName;
 use crate::account::{inbox_topic, record_topics};
 use crate::kdf::{SealKey, derive_key, derive_topic, label};
-use crate::limits::{ENVELOPE_AHEAD, KEPT_STATE_AGE, RECORD_PERIODS};
+use crate::limits::{ENVELOPE_AHEAD, KEPT_STATE_AGE, PERIOD, RECORD_PERIODS};
 use crate::mls::StateId;
 use crate::{AccountId, GroupId, Timestamp};
 
@@ -30,9 +31,14 @@ pub(super) enum Target {
     Record { group: GroupId, account: AccountId, period: u64 },
     /// The shared part of an invitation whose envelope came.
     InvitationShared,
+    /// Of who cannot follow a group from one of its states on.
+    Rejoin { group: GroupId, name: StateName },
     /// The linking that is under way.
     Link,
 }
+
+/// Days for which the rejoin topics are kept at a time.
+const REJOIN_DAYS: usize = 12;
 
 /// What a table is for: the length of its periods, and the number of one.
 type Slot = (u64, u64);
@@ -42,11 +48,26 @@ type Slot = (u64, u64);
 pub(super) struct Topics {
     tables: BTreeMap<Slot, HashMap<ContentTopic, Target>>,
     used: Vec<Slot>,
+    /// Rejoin topics by UTC day.
+    days: BTreeMap<u64, HashMap<ContentTopic, Target>>,
 }
 
 impl Topics {
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.tables.clear();
+        self.used.clear();
+    }
+
+    /// States can be rejoined from now that could not before.
+    pub(super) fn rejoins(&mut self, group: GroupId, name: StateName, secret: &[u8; 32]) {
+        for (day, table) in &mut self.days {
+            table.insert(rejoin_topic(secret, *day), Target::Rejoin { group, name });
+        }
+    }
+
+    /// States cannot be rejoined from any more.
+    pub(super) fn clear_rejoins(&mut self) {
+        self.days.clear();
     }
 }
 
@@ -70,6 +91,16 @@ pub(super) fn group_topic(wire: &[u8; 32], period: u64) -> ContentTopic {
 /// The key of a group's seals in a period.
 pub(super) fn group_key(wire: &[u8; 32], period: u64) -> SealKey {
     derive_key(wire, label::GROUP_KEY, &period.to_be_bytes())
+}
+
+/// A state's topic for who cannot follow, on a UTC day.
+pub(super) fn rejoin_topic(rejoin: &[u8; 32], day: u64) -> ContentTopic {
+    derive_topic(rejoin, label::REJOIN_TOPIC, &day.to_be_bytes())
+}
+
+/// The key of what is sealed there on a UTC day.
+pub(super) fn rejoin_key(rejoin: &[u8; 32], day: u64) -> SealKey {
+    derive_key(rejoin, label::REJOIN_KEY, &day.to_be_bytes())
 }
 
 impl Inner {
@@ -100,7 +131,29 @@ impl Inner {
                 }
             }
         }
-        None
+        let here = period(at, PERIOD);
+        let oldest = period(now - KEPT_STATE_AGE, PERIOD);
+        let days = [here, here.saturating_sub(1), here + 1].into_iter();
+        days.filter(|day| day + 1 >= oldest)
+            .find_map(|day| Some((*self.rejoin_topics(day).get(topic)?, day)))
+    }
+
+    /// Where who cannot follow a group asks on a day.
+    fn rejoin_topics(&mut self, day: u64) -> &HashMap<ContentTopic, Target> {
+        if !self.topics.days.contains_key(&day) {
+            let states = self.groups.iter().flat_map(|(group, g)| {
+                g.rejoin.iter().map(move |(name, record)| {
+                    let target = Target::Rejoin { group: *group, name: *name };
+                    (rejoin_topic(&record.secret.0, day), target)
+                })
+            });
+            let table = states.collect();
+            if self.topics.days.len() >= REJOIN_DAYS {
+                self.topics.days.pop_first();
+            }
+            self.topics.days.insert(day, table);
+        }
+        &self.topics.days[&day]
     }
 
     fn registration_secs(&self) -> u64 {

@@ -58,6 +58,8 @@ impl Inner {
         if std::mem::replace(&mut self.resumed, true) {
             return Ok(());
         }
+        self.keep_all_rejoins(tx)?;
+        self.resume_welcomes(tx)?;
         let tips: Vec<_> = self
             .groups
             .iter()
@@ -120,6 +122,7 @@ impl Inner {
             }
         }
         self.prune_made(tx)?;
+        self.prune_rejoins(tx);
         for (id, group) in &mut self.groups {
             group.gaps.retain(|(installation, number), gap| {
                 // an unavailable one is still missing: forgotten, it would be noticed again

@@ -7,6 +7,7 @@ use openmls::prelude::tls_codec::{self, DeserializeBytes as _, Serialize as _, V
 use openmls::prelude::{KeyPackage, KeyPackageIn, ProtocolVersion};
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto as _;
+use openmls_traits::storage::StorageProvider as _;
 
 use super::error::{MlsError, Refused};
 use super::leaf::{Member, SUITE, capabilities, credential, is_capable, unbounded};
@@ -36,6 +37,15 @@ pub(crate) struct Package {
     pub(crate) identity: Vec<u8>,
     /// Its signature key.
     pub(crate) installation: InstallationId,
+    /// The HPKE key that its leaf begins with.
+    pub(crate) leaf_key: Vec<u8>,
+}
+
+impl Package {
+    /// KeyPackage (RFC 9420, section 10).
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        self.inner.tls_serialize_detached().ok()
+    }
 }
 
 /// Makes a key package and keeps its private keys.
@@ -55,6 +65,16 @@ pub(crate) fn create(
         .tls_serialize_detached()
         .map_err(MlsError::doing("encoding a key package"))?;
     Ok(OwnPackage { bytes })
+}
+
+/// Forgets the private keys of an own key package.
+pub(crate) fn forget(provider: &Provider<'_>, bytes: &[u8]) -> Result<(), MlsError> {
+    let Ok(package) = check(provider, bytes) else { return Ok(()) };
+    let reference = package
+        .inner
+        .hash_ref(provider.crypto())
+        .map_err(MlsError::doing("naming an own key package"))?;
+    Ok(provider.storage().delete_key_package(&reference)?)
 }
 
 /// Reads another's key package: signatures, suite, last resort, lifetime, capabilities, keys.
@@ -89,8 +109,10 @@ pub(super) fn accept(provider: &Provider<'_>, package: KeyPackage) -> Result<Pac
     {
         return Err(Refused::WeakKey);
     }
+    let leaf_key = key_bytes(leaf.encryption_key()).ok_or(Refused::Malformed("key package"))?;
     let reference = reference(provider, &package).ok_or(Refused::Malformed("key package"))?;
     Ok(Package {
+        leaf_key,
         inner: package,
         reference,
         identity: member.identity,
@@ -100,10 +122,14 @@ pub(super) fn accept(provider: &Provider<'_>, package: KeyPackage) -> Result<Pac
 
 /// Nothing can be sealed to a point of small order, and a commit that has to would fail.
 fn can_seal_to(provider: &Provider<'_>, key: &impl tls_codec::Serialize) -> bool {
-    // OpenMLS shows the key in its TLS form alone.
-    let encoded = key.tls_serialize_detached().unwrap_or_default();
-    let Ok(key) = VLBytes::tls_deserialize_exact_bytes(&encoded) else { return false };
-    provider.crypto().hpke_seal(SUITE.hpke_config(), key.as_slice(), b"", b"", b"").is_ok()
+    let Some(key) = key_bytes(key) else { return false };
+    provider.crypto().hpke_seal(SUITE.hpke_config(), &key, b"", b"", b"").is_ok()
+}
+
+/// OpenMLS shows an HPKE key in its TLS form alone.
+fn key_bytes(key: &impl tls_codec::Serialize) -> Option<Vec<u8>> {
+    let encoded = key.tls_serialize_detached().ok()?;
+    Some(VLBytes::tls_deserialize_exact_bytes(&encoded).ok()?.as_slice().to_vec())
 }
 
 fn reference(provider: &Provider<'_>, package: &KeyPackage) -> Option<Reference> {

@@ -27,6 +27,8 @@ pub(crate) enum Place {
     Invitations,
     /// Sealed under one state of a group.
     Group(GroupId, StateId),
+    /// On the rejoin topics of one state of a group.
+    Rejoin(GroupId, [u8; 32]),
 }
 
 impl Place {
@@ -34,7 +36,7 @@ impl Place {
     fn owner(&self) -> Option<GroupId> {
         match self {
             Self::Invitations => None,
-            Self::Group(group, _) => Some(*group),
+            Self::Group(group, _) | Self::Rejoin(group, _) => Some(*group),
         }
     }
 }

@@ -44,6 +44,8 @@ pub(in crate::chat) enum GroupState {
     Invited,
     /// In it.
     Joined,
+    /// In it, but unable to follow: it waits for a member to show it the way.
+    Waiting,
     /// In it until somebody takes this installation out, as it said it wants.
     Leaving,
     /// Not in it any more. What was said before can still be read.

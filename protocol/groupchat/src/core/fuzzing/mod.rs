@@ -92,8 +92,8 @@ pub(crate) fn inbound(data: &[u8]) -> bool {
         3 => {
             let mut parts = chunks(rest).map(<[u8]>::to_vec);
             let commit = parts.next().unwrap_or_default();
-            let handshake =
-                pb::Handshake { commit, log_entries: parts.take(64).collect(), words: Vec::new() };
+            let log_entries = parts.take(64).collect();
+            let handshake = pb::Handshake { commit, log_entries, ..pb::Handshake::default() };
             frame(pb::frame::Body::Handshake(handshake))
         }
         4 => spoken(rest),
@@ -211,8 +211,13 @@ fn slot_for(bob: &mut Core<MemoryStore>, content: &[u8]) -> Vec<u8> {
         let account = inner.account.as_ref().expect("made");
         let own = account.key_packages.iter().find(|(i, _)| *i == account.installation);
         let (_, package) = own.expect("an own package");
-        slots = mls::slot::seal(&inner.global_provider(tx), package, &padded(content))
-            .expect("an own package parses");
+        slots = mls::slot::seal(
+            &inner.global_provider(tx),
+            package,
+            mls::slot::Use::Slot,
+            &padded(content),
+        )
+        .expect("an own package parses");
         Ok(())
     });
     done.expect("memory");

@@ -25,6 +25,7 @@ impl World {
             answers: std::collections::BTreeMap::new(),
             archive: self.peers[of].archive.clone(),
             deaf: false,
+            asleep: false,
         };
         self.peers.push(peer);
         self.peers.len() - 1

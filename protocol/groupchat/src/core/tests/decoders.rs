@@ -45,6 +45,7 @@ fn good() -> Vec<Vec<u8>> {
         commit: vec![1; 300],
         log_entries: vec![vec![2; 100]; 3],
         words: vec![pb::SignedWord { core: vec![3; 90], signature: vec![4; 64] }],
+        requests: vec![pb::SignedRequest { request: vec![5; 700], signature: vec![6; 64] }],
     };
     let shared = pb::InvitationShared {
         welcome: vec![3; 200],

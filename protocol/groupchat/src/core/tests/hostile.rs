@@ -34,7 +34,7 @@ pub(super) fn application(mls: Vec<u8>) -> Vec<u8> {
 
 /// Content of a payload around a commit.
 pub(super) fn handshake(commit: Vec<u8>, log_entries: Vec<Vec<u8>>) -> Vec<u8> {
-    let handshake = pb::Handshake { commit, log_entries, words: Vec::new() };
+    let handshake = pb::Handshake { commit, log_entries, ..pb::Handshake::default() };
     pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark: Vec::new() }
         .encode_to_vec()
 }

@@ -49,7 +49,7 @@ fn padded_envelope(world: &World, who: usize, plain: &[u8]) -> WakuMessage {
     let (_, package) = &inner.account.as_ref().expect("an account").key_packages[0];
     let overlay = Overlay::new(&world.peers[who].core.store);
     let provider = Provider::new(&overlay, &inner.crypto, &inner.rng, View::Global);
-    let sealed = slot::seal(&provider, package, plain).expect("a key package");
+    let sealed = slot::seal(&provider, package, slot::Use::Slot, plain).expect("a key package");
     let mut content = world.random(SLOTS * SLOT_BYTES);
     content[7 * SLOT_BYTES..][..sealed.len()].copy_from_slice(&sealed);
     mail(world, who, &content, SizeClass::K16)

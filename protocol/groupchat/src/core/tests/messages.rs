@@ -98,7 +98,7 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
         ("number 0", Box::new(|c| c.number = 0)),
         ("number 2 without a previous one", Box::new(|c| c.number = 2)),
         ("a previous one of number 1", Box::new(move |c| c.previous = Some((zero, tip)))),
-        ("an epoch to come", Box::new(|c| c.epoch += 1)),
+        ("an epoch far ahead", Box::new(|c| c.epoch += 1025)),
         ("the last epoch", Box::new(|c| c.epoch = u64::MAX)),
         (
             "epochs that descend",

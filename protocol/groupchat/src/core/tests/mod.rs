@@ -16,6 +16,7 @@ mod large;
 mod late;
 mod messages;
 mod records;
+mod rejoin;
 mod restarts;
 mod segments;
 mod vectors;
@@ -65,6 +66,8 @@ struct Peer {
     archive: Vec<WakuMessage>,
     /// Nothing reaches it, and no Store answers it; what it publishes is lost.
     deaf: bool,
+    /// Its timers do not run.
+    asleep: bool,
 }
 
 struct World {
@@ -116,7 +119,8 @@ impl World {
         self.rng.fill(&mut seed);
         let core = Core::open(MemoryStore::new(), Self::config(), seed, self.now).expect("memory");
         let (heard, refused, archive) = (Vec::new(), Vec::new(), Vec::new());
-        self.peers.push(Peer { core, heard, refused, answers: BTreeMap::new(), archive, deaf });
+        let (answers, asleep) = (BTreeMap::new(), false);
+        self.peers.push(Peer { core, heard, refused, answers, archive, deaf, asleep });
         self.give(place, Input::Connectivity { relay_peers: 1, store_peers: 1 });
         let Answer::AccountCreated { card, .. } = self.command(place, Command::CreateAccount)
         else {
@@ -192,6 +196,7 @@ impl World {
         let end = self.now + time;
         loop {
             let next = (0..self.peers.len())
+                .filter(|who| !self.peers[*who].asleep)
                 .filter_map(|who| Some((self.peers[who].core.poll_timeout()?.max(self.now), who)))
                 .min()
                 .filter(|(at, _)| *at <= end);

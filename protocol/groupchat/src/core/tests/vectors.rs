@@ -16,7 +16,7 @@ use crate::core::agreed::{Agreed, Parameters, group_id};
 use crate::core::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use crate::core::log_set::digest_of;
 use crate::core::members::identity;
-use crate::core::topics::{group_key, group_topic, period};
+use crate::core::topics::{group_key, group_topic, period, rejoin_key, rejoin_topic};
 use crate::group::frontier::short;
 use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::{derive_key, derive_topic, hash, label};
@@ -71,6 +71,49 @@ fn topics() -> Value {
         "timestamp": TIME.as_nanos(),
         "topic_period": hour.as_secs(),
         "rows": [row(0), row(period(TIME, hour)), row(period(TIME, hour) + 1)],
+    })
+}
+
+/// Topic and key of a state's `rejoin` secret on two days, and what is signed there.
+fn rejoin() -> Value {
+    let secret = counting::<32>(0x40);
+    let row = |day: u64| {
+        json!({
+            "day": day,
+            "topic": rejoin_topic(&secret, day).as_str(),
+            "key": hex(rejoin_key(&secret, day).as_bytes()),
+        })
+    };
+    let request = pb::RejoinRequest {
+        group: group().as_bytes().to_vec(),
+        installation: key().id().as_bytes().to_vec(),
+        time: TIME.as_nanos(),
+        key_package: counting::<48>(0x50).to_vec(),
+        leaves: vec![counting::<32>(0x60).to_vec()],
+        states: vec![counting::<32>(0x70).to_vec()],
+        lost: Vec::new(),
+    }
+    .encode_to_vec();
+    let (package, sealed) = (counting::<32>(0x80), counting::<64>(0x90));
+    let answered = [package.as_slice(), &sealed].concat();
+    let statement = pb::ForkStatement {
+        group: group().as_bytes().to_vec(),
+        installation: key().id().as_bytes().to_vec(),
+        state: counting::<32>(0x70).to_vec(),
+        first: hash(label::FORK_COMMIT, &[b"a commit"]).to_vec(),
+    }
+    .encode_to_vec();
+    json!({
+        "rejoin": hex(secret),
+        "rows": [row(0), row(TIME.as_secs() / 86_400)],
+        "request": hex(&request),
+        "request_signature": hex(key().sign(label::REJOIN_REQUEST, &request)),
+        "answer_package": hex(package),
+        "answer_sealed": hex(sealed),
+        "answer_signature": hex(key().sign(label::REJOIN_ANSWER, &answered)),
+        "commit": hex(b"a commit"),
+        "statement": hex(&statement),
+        "statement_signature": hex(key().sign(label::FORK_STATEMENT, &statement)),
     })
 }
 
@@ -236,6 +279,7 @@ fn vectors_are_those_of_the_specification() {
         "messages": messages(),
         "invitation": invitation(),
         "segments": segments(),
+        "rejoin": rejoin(),
     });
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE);
     if env::var_os("WGC_WRITE_VECTORS").is_some() {

@@ -151,16 +151,27 @@ fn everything_repeats_from_the_seeds() {
 fn slots_open_for_one_key_package() {
     let [mut alice, mut bob] = [1, 2].map(Device::new);
     let (package, other) = (bob.package().bytes, alice.package().bytes);
-    let sealed = alice.lose(|env| slot::seal(&env.global(), &package, b"plain")).expect("a key");
+    let sealed = alice
+        .lose(|env| slot::seal(&env.global(), &package, slot::Use::Slot, b"plain"))
+        .expect("a key");
     assert_eq!(sealed.len(), 32 + 5 + 16);
     let open = |device: &Device, package: &[u8]| {
         device.lose(|env| {
             let opener = slot::Opener::new(&env.global(), package).expect("memory")?;
-            opener.open(&env.global(), &sealed).map(|plain| plain.to_vec())
+            opener.open(&env.global(), slot::Use::Slot, &sealed).map(|plain| plain.to_vec())
         })
     };
     assert_eq!(open(&bob, &package).as_deref(), Some(b"plain".as_slice()));
+    let for_slots = bob.lose(|env| {
+        let opener = slot::Opener::new(&env.global(), &package).expect("memory")?;
+        opener.open(&env.global(), slot::Use::Rejoin, &sealed)
+    });
+    assert_eq!(for_slots, None, "made for another use");
     assert_eq!(open(&alice, &other), None, "sealed to another");
     assert_eq!(open(&alice, &package), None, "not alice's package");
-    assert!(alice.lose(|env| slot::seal(&env.global(), b"no package", b"plain")).is_none());
+    assert!(
+        alice
+            .lose(|env| slot::seal(&env.global(), b"no package", slot::Use::Slot, b"plain"))
+            .is_none()
+    );
 }
