@@ -36,6 +36,8 @@ pub(crate) struct Commit {
     pub(crate) uses: Rights,
     /// Who may do what after it; `None` if that is as before.
     pub(crate) authority: Option<Authority>,
+    /// Installations that the log entries attached to it prove revoked.
+    pub(crate) revokes: Vec<InstallationId>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +50,9 @@ pub(super) struct Node {
     pub(super) authority: Arc<Authority>,
     /// Number of commits since the root.
     pub(super) depth: usize,
+    /// Number of commits that were here before it.
+    #[cfg(any(test, feature = "mutations"))]
+    pub(super) arrival: u64,
 }
 
 /// Why a commit cannot enter.
@@ -71,8 +76,8 @@ pub(crate) struct Graph {
     authority: Arc<Authority>,
     pub(super) nodes: BTreeMap<StateId, Node>,
     children: BTreeMap<StateId, BTreeSet<StateId>>,
-    /// Installations that a log entry attached anywhere proves revoked.
-    revoked: BTreeSet<InstallationId>,
+    /// Installations that log entries attached up to the root prove revoked.
+    pub(super) revoked: BTreeSet<InstallationId>,
 }
 
 impl Graph {
@@ -115,19 +120,25 @@ impl Graph {
             None => Arc::clone(self.authority_of(parent)),
         };
         let depth = self.depth(parent) + 1;
-        let node = Node { commit, author, removes, swaps, authority, depth };
+        let node = Node {
+            commit,
+            author,
+            removes,
+            swaps,
+            authority,
+            depth,
+            #[cfg(any(test, feature = "mutations"))]
+            arrival: self.nodes.len() as u64,
+        };
         self.nodes.insert(id, node);
         self.children.entry(parent).or_default().insert(id);
         Ok(())
     }
 
-    /// A log entry attached to some commit proves that this installation is revoked.
+    /// A log entry attached at the root or before it proves that this installation is revoked. What
+    /// is attached later stands in [`Commit::revokes`].
     pub(crate) fn revoke(&mut self, installation: InstallationId) {
         self.revoked.insert(installation);
-    }
-
-    pub(super) fn is_revoked(&self, installation: &InstallationId) -> bool {
-        self.revoked.contains(installation)
     }
 
     /// The oldest state.
@@ -163,6 +174,17 @@ impl Graph {
     pub(crate) fn ancestry(&self, id: StateId) -> impl Iterator<Item = StateId> + '_ {
         let known = self.contains(id).then_some(id);
         std::iter::successors(known, |at| Some(self.nodes.get(at)?.commit.parent))
+    }
+
+    /// All states that come after one.
+    pub(super) fn after(&self, id: StateId) -> Vec<StateId> {
+        let mut after = Vec::new();
+        let mut todo: Vec<StateId> = self.children(id).collect();
+        while let Some(at) = todo.pop() {
+            after.push(at);
+            todo.extend(self.children(at));
+        }
+        after
     }
 
     /// Whether `old` is `new` or lies before it.
@@ -224,37 +246,27 @@ impl Graph {
     }
 
     /// Makes a state the root, and drops whatever does not come after it. Gives back what was
-    /// dropped.
+    /// dropped. If the state stands, what stands after it stays the same.
     pub(crate) fn prune(&mut self, root: StateId) -> Vec<StateId> {
         if root == self.root || !self.contains(root) {
             return Vec::new();
         }
         self.members = self.members(root);
         self.authority = Arc::clone(self.authority_of(root));
-        let kept: BTreeSet<StateId> = self
-            .nodes
-            .keys()
-            .copied()
-            .filter(|id| *id != root && self.leads_to(root, *id))
-            .collect();
+        let attached = self.ancestry(root).filter_map(|id| self.commit(id));
+        self.revoked = attached.flat_map(|c| &c.revokes).chain(&self.revoked).copied().collect();
+        let shift = self.depth(root);
+        let kept: BTreeSet<StateId> = self.after(root).into_iter().collect();
         let mut dropped: Vec<StateId> =
             self.nodes.keys().copied().filter(|id| *id != root && !kept.contains(id)).collect();
         dropped.push(self.root);
         self.nodes.retain(|id, _| kept.contains(id));
         self.children.retain(|id, _| *id == root || kept.contains(id));
-        self.root = root;
-        let shift: Vec<(StateId, usize)> =
-            self.nodes.keys().map(|id| (*id, self.steps_to_root(*id))).collect();
-        for (id, depth) in shift {
-            if let Some(node) = self.nodes.get_mut(&id) {
-                node.depth = depth;
-            }
+        for node in self.nodes.values_mut() {
+            node.depth -= shift;
         }
+        self.root = root;
         dropped
-    }
-
-    fn steps_to_root(&self, id: StateId) -> usize {
-        self.ancestry(id).count().saturating_sub(1)
     }
 
     /// Drops a state that nothing follows; what has children, or is the root, stays.

@@ -11,10 +11,14 @@
 //! | [`counting`] | which commits count, and which are void |
 //! | [`standing`] | the choice at each fork |
 //! | [`roles`] | roles, rights and the policy that gives the one by the other |
+//! | [`mutation`] | faults for the tests of the tests |
 
 mod counting;
 mod graph;
+pub(crate) mod mutation;
 pub(crate) mod roles;
 mod standing;
 
 pub(crate) use graph::{Commit, Graph, Leaf};
+#[cfg(test)]
+pub(crate) use {graph::GraphError, standing::Scale};

@@ -7,21 +7,15 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::Graph;
-use crate::AccountId;
+use super::graph::{Graph, Leaf, Node};
+use super::mutation::{Mutation, is_active};
 use crate::mls::StateId;
+use crate::{AccountId, InstallationId};
 
 impl Graph {
     /// The states that the group stands on, from the root to the newest.
     pub(crate) fn standing(&self) -> Vec<StateId> {
-        let void = if self.has_fork() { self.void() } else { BTreeSet::new() };
-        let mut path = vec![self.root()];
-        let mut at = self.root();
-        while let Some(next) = self.choose(at, &void) {
-            path.push(next);
-            at = next;
-        }
-        path
+        std::iter::successors(Some(self.root()), |at| self.choose(*at)).collect()
     }
 
     /// The newest state of the standing path.
@@ -29,36 +23,59 @@ impl Graph {
         self.standing().pop().unwrap_or(self.root())
     }
 
-    fn has_fork(&self) -> bool {
-        self.states().chain([self.root()]).any(|id| self.children(id).nth(1).is_some())
-    }
-
-    fn choose(&self, fork: StateId, void: &BTreeSet<StateId>) -> Option<StateId> {
+    fn choose(&self, fork: StateId) -> Option<StateId> {
         let mut children = self.children(fork);
-        let (first, second) = (children.next()?, children.next());
-        if second.is_none() {
+        let first = children.next()?;
+        if children.next().is_none() {
             return Some(first);
         }
+        let scale = Scale::at(self, fork);
         self.children(fork)
             .filter_map(|child| {
                 let tie = self.commit(child)?.tie;
-                Some(((self.weight(fork, child, void), Reverse(tie)), child))
+                Some(((scale.weight(child), Reverse(self.tie_break(child, tie))), child))
             })
             .max()
             .map(|(_, child)| child)
     }
 
+    #[cfg(not(any(test, feature = "mutations")))]
+    fn tie_break(&self, _: StateId, tie: [u8; 32]) -> [u8; 32] {
+        tie
+    }
+
+    #[cfg(any(test, feature = "mutations"))]
+    fn tie_break(&self, child: StateId, mut tie: [u8; 32]) -> [u8; 32] {
+        if is_active(Mutation::NoTieBreak) {
+            let arrival = self.nodes.get(&child).map_or(0, |node| node.arrival);
+            tie[..8].copy_from_slice(&arrival.to_be_bytes());
+        }
+        tie
+    }
+}
+
+/// What paths weigh at one fork.
+pub(crate) struct Scale<'a> {
+    graph: &'a Graph,
+    leaves: BTreeMap<InstallationId, (Leaf, AccountId)>,
+    void: BTreeSet<StateId>,
+}
+
+impl<'a> Scale<'a> {
+    pub(crate) fn at(graph: &'a Graph, fork: StateId) -> Self {
+        Self { graph, leaves: graph.members(fork), void: graph.void(fork) }
+    }
+
     /// The most accounts on one path that begins with `child`.
-    pub(crate) fn weight(&self, fork: StateId, child: StateId, void: &BTreeSet<StateId>) -> usize {
+    pub(crate) fn weight(&self, child: StateId) -> usize {
         let mut heaviest = 0;
         let mut accounts: BTreeMap<AccountId, usize> = BTreeMap::new();
         // a state to walk into, or to take back when everything below it was seen
         let mut steps = vec![(child, false)];
         while let Some((at, done)) = steps.pop() {
-            let Some(node) = self.nodes.get(&at) else { continue };
+            let Some(node) = self.graph.nodes.get(&at) else { continue };
             let account = node.commit.account;
-            let counts = !void.contains(&at)
-                && self.leaf(fork, node.author.installation) == Some(node.author);
+            let counts = self.counts(at, node);
             if done {
                 if counts && let Some(commits) = accounts.get_mut(&account) {
                     *commits -= 1;
@@ -71,10 +88,29 @@ impl Graph {
             if counts {
                 *accounts.entry(account).or_default() += 1;
             }
-            heaviest = heaviest.max(accounts.len());
+            heaviest = heaviest.max(total(&accounts));
             steps.push((at, true));
-            steps.extend(self.children(at).map(|next| (next, false)));
+            steps.extend(self.graph.children(at).map(|next| (next, false)));
         }
         heaviest
     }
+
+    fn counts(&self, id: StateId, node: &Node) -> bool {
+        let here = self.leaves.get(&node.author.installation).map(|(leaf, _)| *leaf);
+        let present = if is_active(Mutation::AddedLeavesCount) {
+            true
+        } else if is_active(Mutation::LeavesByInstallation) {
+            here.is_some()
+        } else {
+            here == Some(node.author)
+        };
+        present && !self.void.contains(&id)
+    }
+}
+
+fn total(accounts: &BTreeMap<AccountId, usize>) -> usize {
+    if is_active(Mutation::WeightByCommits) {
+        return accounts.values().sum();
+    }
+    accounts.len()
 }
