@@ -58,6 +58,10 @@ bench: setup ## Measure what the parts cost beside their peers, into docs/benchm
 soak-kills: setup ## Kill nodes in the middle of a conversation (KILLS=200, SEED=number)
 	KILLS="$(KILLS)" SEED="$(SEED)" scripts/soak-kills.sh
 
+.PHONY: mutations
+mutations: setup ## Show that the tests of order notice faults put into the choice of the standing path
+	cargo test --locked -p waku-groupchat-core order::tests::mutations -- --nocapture
+
 .PHONY: lint
 lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
 	cargo fmt --all --check

@@ -18,6 +18,8 @@ mod graph;
 pub(crate) mod mutation;
 pub(crate) mod roles;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use graph::{Commit, Graph, Leaf};
 #[cfg(test)]
