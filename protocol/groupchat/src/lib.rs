@@ -55,5 +55,8 @@ pub use crate::core::{Core, Fault};
 #[doc(hidden)]
 pub use crate::verified::forget as forget_verified;
 pub use ids::{AccountId, CoreHash, EntryHash, GroupId, InstallationId, MessageId, ParseIdError};
+#[cfg(feature = "mutations")]
+#[doc(hidden)]
+pub use order::mutation::{Mutation, mutate};
 pub use store::{Batch, Change, MemoryStore, Pair, Store, StoreError};
 pub use time::Timestamp;

@@ -19,24 +19,24 @@
 
 mod links;
 mod node;
+mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use waku_groupchat_core::api::{
-    Answer, Command, CommandError, CommandId, Config, FetchId, FetchRequest, FetchResult,
-    FetchSource, FetchTry, FetchWhat, Input, Output, PublishId, PublishKind, PublishResult,
+    Answer, Command, CommandError, CommandId, Config, Input, PublishKind,
 };
 use waku_groupchat_core::{MemoryStore, Timestamp};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
-/// Messages of an archive that a core is given at a time.
-const FETCHED_PAGE: usize = 16;
+use self::run::Happening;
 
 pub use links::Links;
-pub use node::{Archive, Mishap, Node};
+pub use node::{Archive, Held, Mishap, Node};
 
 /// Where virtual time starts: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -66,15 +66,7 @@ pub struct Seen {
     /// Its Waku hash.
     pub hash: MessageHash,
     /// The message.
-    pub message: WakuMessage,
-}
-
-enum Happening {
-    Deliver(NodeId, WakuMessage),
-    Store(WakuMessage),
-    // the answers a driver owes belong to one life of its core
-    Published(NodeId, u32, PublishId, PublishResult),
-    Answer(NodeId, u32, FetchId, FetchRequest),
+    pub message: Arc<WakuMessage>,
 }
 
 /// The network, the clock and the store node.
@@ -89,12 +81,16 @@ pub struct Network {
     cut: BTreeSet<(NodeId, NodeId)>,
     cut_store: BTreeSet<NodeId>,
     doomed: BTreeSet<NodeId>,
+    slow: BTreeMap<NodeId, Duration>,
     due: BTreeMap<(Timestamp, u64), Happening>,
+    /// When which node wants to be called.
+    timers: BTreeSet<(Timestamp, NodeId)>,
     sequence: u64,
     /// How far clocks are ahead, in nanoseconds.
     skews: BTreeMap<NodeId, i64>,
     published: Vec<Seen>,
     trace: Vec<TraceLine>,
+    traced: bool,
 }
 
 impl Network {
@@ -115,17 +111,25 @@ impl Network {
             cut: BTreeSet::new(),
             cut_store: BTreeSet::new(),
             doomed: BTreeSet::new(),
+            slow: BTreeMap::new(),
             due: BTreeMap::new(),
+            timers: BTreeSet::new(),
             sequence: 0,
             skews: BTreeMap::new(),
             published: Vec::new(),
             trace: Vec::new(),
+            traced: true,
         }
     }
 
     /// An empty network whose time starts at `now`: for nodes that have lived before.
     pub fn starting_at(seed: u64, links: Links, now: Timestamp) -> Self {
         Self { now, ..Self::new(seed, links) }
+    }
+
+    /// Whether a trace is kept from now on. It is at first; a long run without it takes less memory.
+    pub fn set_traced(&mut self, traced: bool) {
+        self.traced = traced;
     }
 
     /// Settings for nodes that are added or started from now on.
@@ -187,8 +191,9 @@ impl Network {
     /// Sets a node's clock this many seconds ahead of the network's, or behind; the node notices
     /// that it is set.
     pub fn set_skew(&mut self, id: NodeId, seconds: i64) {
-        self.note(id, format!("has its clock set {seconds} s ahead"));
+        self.note(id, || format!("has its clock set {seconds} s ahead"));
         self.skews.insert(id, seconds * 1_000_000_000);
+        self.retime(id);
         self.input(id, Input::ClockSet);
     }
 
@@ -206,8 +211,9 @@ impl Network {
 
     /// Has a message come to everybody over the relay, from nobody in particular.
     pub fn inject(&mut self, message: &WakuMessage) {
+        let held = (message.hash(&self.config.pubsub_topic), Arc::new(message.clone()));
         for id in self.node_ids() {
-            self.later(self.now, Happening::Deliver(id, message.clone()));
+            self.later(self.now, Happening::Deliver(id, held.clone()));
         }
     }
 
@@ -235,8 +241,9 @@ impl Network {
 
     /// Stops a node as a crash does: what it had not written is gone.
     pub fn stop(&mut self, id: NodeId) {
-        self.note(id, "stops");
+        self.note(id, || "stops".to_owned());
         self.nodes[id.0].stop();
+        self.retime(id);
         self.tell_connectivity();
     }
 
@@ -257,7 +264,8 @@ impl Network {
         self.rng.fill_bytes(&mut seed);
         let now = self.clock(id);
         self.nodes[id.0].start(store, self.config.clone(), seed, now);
-        self.note(id, "starts");
+        self.note(id, || "starts".to_owned());
+        self.retime(id);
         self.tell_connectivity();
     }
 
@@ -293,6 +301,27 @@ impl Network {
             };
         }
         self.set_store_cut(id, alone);
+    }
+
+    /// Puts each node on a side: those of different sides do not reach each other, and only side 0
+    /// reaches the store node. All cuts from before are gone.
+    pub fn set_sides(&mut self, side: impl Fn(NodeId) -> usize) {
+        let sides: Vec<usize> = self.node_ids().map(side).collect();
+        self.cut.clear();
+        self.cut_store.clear();
+        for a in self.node_ids() {
+            let others = self.node_ids().filter(|b| a < *b && sides[a.0] != sides[b.0]);
+            self.cut.extend(others.map(|b| (a, b)));
+            if sides[a.0] != 0 {
+                self.cut_store.insert(a);
+            }
+        }
+        self.tell_connectivity();
+    }
+
+    /// What a node sends and gets takes this much longer, from now on.
+    pub fn set_slow(&mut self, id: NodeId, by: Duration) {
+        self.slow.insert(id, by);
     }
 
     /// Takes the store node away, or brings it back with what it had.
@@ -343,196 +372,6 @@ impl Network {
         }
     }
 
-    /// Jumps to the next thing that happens by `end`, and lets it happen.
-    fn step(&mut self, end: Timestamp) -> bool {
-        let happens = self.due.first_key_value().map(|((at, _), _)| *at);
-        let timer = self
-            .node_ids()
-            .filter_map(|id| {
-                self.nodes[id.0].timeout().map(|at| (self.when(id, at).max(self.now), id))
-            })
-            .min();
-        match (happens, timer) {
-            (Some(at), timer) if at <= end && timer.is_none_or(|(t, _)| at <= t) => {
-                self.now = self.now.max(at);
-                if let Some((_, happening)) = self.due.pop_first() {
-                    self.happen(happening);
-                }
-                true
-            }
-            (_, Some((at, id))) if at <= end => {
-                self.now = at;
-                let now = self.clock(id);
-                let survives = self.nodes[id.0].handle_timeout(now);
-                self.go_on(id, survives);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Deliver(id, message) => {
-                if self.nodes[id.0].is_up() {
-                    self.note(id, format!("gets {} bytes", message.payload.len()));
-                    self.nodes[id.0].archive(self.config.pubsub_topic, &message);
-                    self.input(id, Input::Heard(vec![message]));
-                }
-            }
-            Happening::Store(message) => {
-                if self.store_up {
-                    self.store.insert(self.config.pubsub_topic, &message);
-                }
-            }
-            Happening::Published(id, life, publish, result) => {
-                if self.nodes[id.0].life() == life {
-                    self.input(id, Input::Published(publish, result));
-                }
-            }
-            Happening::Answer(id, life, fetch, request) => {
-                if self.nodes[id.0].life() == life {
-                    self.answer_fetch(id, fetch, &request);
-                }
-            }
-        }
-    }
-
-    fn input(&mut self, id: NodeId, input: Input) {
-        if self.nodes[id.0].is_up() {
-            let now = self.clock(id);
-            let survives = self.nodes[id.0].handle(now, &input);
-            self.go_on(id, survives);
-        }
-    }
-
-    /// Does what a node wants done, or starts it again if it crashed.
-    fn go_on(&mut self, id: NodeId, survives: bool) {
-        if survives {
-            self.drain(id);
-        } else {
-            self.note(id, "crashes");
-            self.restart(id);
-        }
-    }
-
-    fn drain(&mut self, id: NodeId) {
-        if self.doomed.remove(&id) {
-            // what was written stands, what was to follow from it is gone
-            let answers = self.nodes[id.0].outputs();
-            for output in answers {
-                if let Output::Answer(name, answer) = output {
-                    self.nodes[id.0].answered(name, answer);
-                }
-            }
-            self.stop(id);
-            return;
-        }
-        while let Some(output) = self.nodes[id.0].poll_output() {
-            match output {
-                Output::Publish(publish) => {
-                    self.note(
-                        id,
-                        format!(
-                            "publishes {} {}",
-                            publish.kind.name(),
-                            publish.message.payload.len()
-                        ),
-                    );
-                    self.nodes[id.0].archive(self.config.pubsub_topic, &publish.message);
-                    let peers = self.spread(id, &publish.message);
-                    let result = match peers {
-                        0 => PublishResult::Failed { reason: "no peers".to_owned() },
-                        peers => PublishResult::Published { peers },
-                    };
-                    if peers > 0 {
-                        self.published.push(Seen {
-                            node: id,
-                            kind: publish.kind,
-                            hash: publish.hash,
-                            message: publish.message,
-                        });
-                    }
-                    let at = self.now + Duration::from_millis(1);
-                    let life = self.nodes[id.0].life();
-                    self.later(at, Happening::Published(id, life, publish.id, result));
-                }
-                Output::Fetch(fetch, request) => {
-                    let delay = self.links.delay(&mut self.rng);
-                    let life = self.nodes[id.0].life();
-                    self.later(self.now + delay, Happening::Answer(id, life, fetch, request));
-                }
-                Output::Answer(name, answer) => self.nodes[id.0].answered(name, answer),
-                Output::Refused(_) => {}
-                Output::Event(event) => {
-                    self.note(id, format!("event {:?}", event.event));
-                    self.nodes[id.0].heard(event);
-                }
-            }
-        }
-    }
-
-    /// Sends a publish on its ways; how many it was handed to.
-    fn spread(&mut self, from: NodeId, message: &WakuMessage) -> usize {
-        let mut peers = 0;
-        let others: Vec<NodeId> = self.node_ids().filter(|id| self.linked(from, *id)).collect();
-        for to in others {
-            peers += 1;
-            for delay in self.links.deliveries(&mut self.rng) {
-                self.later(self.now + delay, Happening::Deliver(to, message.clone()));
-            }
-        }
-        if self.store_linked(from) {
-            peers += 1;
-            for delay in self.links.deliveries(&mut self.rng) {
-                self.later(self.now + delay, Happening::Store(message.clone()));
-            }
-        }
-        peers
-    }
-
-    fn answer_fetch(&mut self, id: NodeId, fetch: FetchId, request: &FetchRequest) {
-        if !self.nodes[id.0].is_up() {
-            return;
-        }
-        let (source, found) = match &request.source {
-            FetchSource::OwnArchive(topics) => {
-                let found = self.nodes[id.0].archived(request.from, request.to, Some(topics));
-                ("own archive".to_owned(), Some(found))
-            }
-            FetchSource::StorePeers => {
-                let found =
-                    self.store_linked(id).then(|| self.store.range(request.from, request.to, None));
-                ("store".to_owned(), found)
-            }
-        };
-        let outcome = match &found {
-            Some(found) => Ok(found.len() as u64),
-            None => Err("cannot be reached".to_owned()),
-        };
-        let life = self.nodes[id.0].life();
-        let (mut hashes, messages): (Vec<_>, Vec<_>) =
-            found.unwrap_or_default().into_iter().unzip();
-        if request.what == FetchWhat::Messages {
-            hashes.clear();
-            for page in messages.chunks(FETCHED_PAGE) {
-                self.input(id, Input::Messages(page.to_vec()));
-                if self.nodes[id.0].life() != life {
-                    return;
-                }
-            }
-        }
-        let result = FetchResult { tried: vec![FetchTry { source, outcome }], hashes };
-        if self.nodes[id.0].life() == life {
-            self.input(id, Input::Fetched(fetch, result));
-        }
-    }
-
-    fn later(&mut self, at: Timestamp, happening: Happening) {
-        self.sequence += 1;
-        self.due.insert((at, self.sequence), happening);
-    }
-
     fn linked(&self, a: NodeId, b: NodeId) -> bool {
         a != b
             && self.nodes[a.0].is_up()
@@ -555,8 +394,22 @@ impl Network {
         }
     }
 
-    fn note(&mut self, node: NodeId, what: impl Into<String>) {
-        self.trace.push(TraceLine { at: self.now, node, what: what.into() });
+    fn note(&mut self, node: NodeId, what: impl FnOnce() -> String) {
+        if self.traced {
+            self.trace.push(TraceLine { at: self.now, node, what: what() });
+        }
+    }
+
+    /// To be called after a node's core did anything.
+    fn retime(&mut self, id: NodeId) {
+        if let Some(old) = self.nodes[id.0].timer.take() {
+            self.timers.remove(&(old, id));
+        }
+        if let Some(shown) = self.nodes[id.0].timeout() {
+            let at = self.when(id, shown);
+            self.timers.insert((at, id));
+            self.nodes[id.0].timer = Some(at);
+        }
     }
 
     /// A number below `n`, from the network's seed.

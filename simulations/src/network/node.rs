@@ -1,25 +1,29 @@
 //! A node: a core, the archive of its node, and what was heard from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use waku_groupchat_core::api::{
     Answer, CommandError, CommandId, Config, Event, EventRecord, Input, Output,
 };
 use waku_groupchat_core::{Core, Fault as CoreFault, MemoryStore, Timestamp};
 use waku_groupchat_storage::testing::{Fault, FaultStore};
-use waku_groupchat_waku::{ContentTopic, MessageHash, PubsubTopic, WakuMessage};
+use waku_groupchat_waku::{ContentTopic, MessageHash, WakuMessage};
+
+/// A message under its hash.
+pub type Held = (MessageHash, Arc<WakuMessage>);
 
 /// Messages by time and hash, as a Waku archive orders them.
 #[derive(Clone, Debug, Default)]
 pub struct Archive {
-    messages: BTreeMap<(Timestamp, MessageHash), WakuMessage>,
+    messages: BTreeMap<(Timestamp, MessageHash), Arc<WakuMessage>>,
 }
 
 impl Archive {
     /// Keeps a message; a second time changes nothing.
-    pub fn insert(&mut self, topic: PubsubTopic, message: &WakuMessage) {
+    pub fn insert(&mut self, (hash, message): &Held) {
         let at = Timestamp::from_waku(message.timestamp.unwrap_or_default());
-        self.messages.entry((at, message.hash(&topic))).or_insert_with(|| message.clone());
+        self.messages.entry((at, *hash)).or_insert_with(|| Arc::clone(message));
     }
 
     /// What lies in a range, the end exclusive, of these topics or of all.
@@ -28,14 +32,14 @@ impl Archive {
         from: Timestamp,
         to: Timestamp,
         topics: Option<&[ContentTopic]>,
-    ) -> Vec<(MessageHash, WakuMessage)> {
+    ) -> Vec<Held> {
         let topics: Option<BTreeSet<&ContentTopic>> = topics.map(|t| t.iter().collect());
         let first = (from, MessageHash::from_bytes([0; 32]));
         let end = (to.max(from), MessageHash::from_bytes([0; 32]));
         self.messages
             .range(first..end)
             .filter(|(_, m)| topics.as_ref().is_none_or(|t| t.contains(&m.content_topic)))
-            .map(|((_, hash), m)| (*hash, m.clone()))
+            .map(|((_, hash), m)| (*hash, Arc::clone(m)))
             .collect()
     }
 
@@ -79,6 +83,8 @@ pub struct Node {
     answers: BTreeMap<CommandId, Result<Answer, CommandError>>,
     events: Vec<EventRecord>,
     connectivity: (usize, usize),
+    /// When the network means to call it.
+    pub(super) timer: Option<Timestamp>,
 }
 
 impl Node {
@@ -92,6 +98,7 @@ impl Node {
             answers: BTreeMap::new(),
             events: Vec::new(),
             connectivity: (0, 0),
+            timer: None,
         }
     }
 
@@ -203,8 +210,8 @@ impl Node {
         self.life
     }
 
-    pub(super) fn archive(&mut self, topic: PubsubTopic, message: &WakuMessage) {
-        self.archive.insert(topic, message);
+    pub(super) fn archive(&mut self, held: &Held) {
+        self.archive.insert(held);
     }
 
     pub(super) fn archived(
@@ -212,7 +219,7 @@ impl Node {
         from: Timestamp,
         to: Timestamp,
         topics: Option<&[ContentTopic]>,
-    ) -> Vec<(MessageHash, WakuMessage)> {
+    ) -> Vec<Held> {
         self.archive.range(from, to, topics)
     }
 

@@ -2,6 +2,7 @@
 //! tests can: elsewhere [`is_active`] is `false` whatever it is asked, and folds away.
 
 /// A fault in the choice of the standing path.
+#[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "public for simulations"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// Among branches of one weight, the one that came first stands.
@@ -23,8 +24,10 @@ pub(super) const fn is_active(_: Mutation) -> bool {
 
 #[cfg(any(test, feature = "mutations"))]
 pub(super) use switch::is_active;
-#[cfg(any(test, feature = "mutations"))]
+#[cfg(feature = "mutations")]
 pub use switch::mutate;
+#[cfg(all(test, not(feature = "mutations")))]
+pub(super) use switch::mutate;
 
 #[cfg(any(test, feature = "mutations"))]
 mod switch {
@@ -32,6 +35,7 @@ mod switch {
 
     use super::Mutation;
 
+    #[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "as above"))]
     impl Mutation {
         /// All of them.
         pub const ALL: [Self; 5] = [
@@ -48,6 +52,7 @@ mod switch {
     }
 
     /// Runs something with a fault in this thread's choices.
+    #[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "as above"))]
     pub fn mutate<T>(mutation: Mutation, run: impl FnOnce() -> T) -> T {
         struct Restore(Option<Mutation>);
         impl Drop for Restore {
