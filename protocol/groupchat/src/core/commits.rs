@@ -139,7 +139,6 @@ impl Inner {
             agreed,
             commit: None,
             attached: Vec::new(),
-            revoked: Vec::new(),
             fulfils: Vec::new(),
         })
     }
@@ -200,10 +199,11 @@ impl Inner {
         self.mark_seen(tx, id, &made.content);
         self.note_frame(tx, id, tip.id, &made.content)?;
         let moves = Moves { adds, removes, swaps };
-        let commit = effect(&tip, author, &made.commit, moves, uses, &agreed);
+        let mut commit = effect(&tip, author, &made.commit, moves, uses, &agreed);
+        commit.revokes = revoked;
         let mut state = self.state_record(tx, id, next, &made.group, agreed)?;
         state.commit = Some(commit);
-        (state.attached, state.revoked, state.fulfils) = (attached, revoked, fulfils);
+        (state.attached, state.fulfils) = (attached, fulfils);
         tx.overlay.put(commit_key(&id, next), made.content.clone());
         let kind = OutgoingKind::Commit { group: id, state: tip.id };
         let outgoing = self.enqueue(tx, kind, made.content, tx.now)?;
@@ -390,7 +390,7 @@ impl Inner {
             Ok(judged) => judged,
             Err(reason) => return refused(reason),
         };
-        let Judged { commit, agreed, revoked } = judged;
+        let Judged { commit, agreed } = judged;
         let (mut record, group) = if staged.removes_self() {
             let closed = StateRecord {
                 id: next,
@@ -400,7 +400,6 @@ impl Inner {
                 agreed,
                 commit: None,
                 attached: Vec::new(),
-                revoked: Vec::new(),
                 fulfils: Vec::new(),
             };
             (closed, None)
@@ -409,7 +408,7 @@ impl Inner {
             (self.state_record(tx, id, next, &group, agreed)?, Some(group))
         };
         record.commit = Some(commit);
-        (record.attached, record.revoked) = (handshake.log_entries.clone(), revoked);
+        record.attached = handshake.log_entries.clone();
         Ok(Ok((record, group)))
     }
 
@@ -474,10 +473,10 @@ impl Inner {
                 _ => RefusedReason::NotAllowed,
             }
         })?;
-        let revoked = revoked_by(&log, &handshake.log_entries, &before);
         let moves = Moves { adds, removes: gone, swaps };
-        let commit = effect(from, author, &handshake.commit, moves, uses, &after);
-        Ok(Judged { commit, agreed: after, revoked })
+        let mut commit = effect(from, author, &handshake.commit, moves, uses, &after);
+        commit.revokes = revoked_by(&log, &handshake.log_entries, &before);
+        Ok(Judged { commit, agreed: after })
     }
 
     /// Deletes what is kept of states.
@@ -505,7 +504,6 @@ type Applied = (StateRecord, Option<MlsGroup>);
 struct Judged {
     commit: Commit,
     agreed: Agreed,
-    revoked: Vec<InstallationId>,
 }
 
 /// Whose leaves come and go.
@@ -535,6 +533,7 @@ fn effect(
         swaps,
         uses,
         authority: changed.then(|| after.authority.clone()),
+        revokes: Vec::new(),
     }
 }
 

@@ -142,6 +142,7 @@ impl Migration<'_> {
             swaps: Vec::new(),
             uses,
             authority: None,
+            revokes: Vec::new(),
         }
     }
 
@@ -163,7 +164,6 @@ impl Migration<'_> {
             agreed,
             commit,
             attached: Vec::new(),
-            revoked: Vec::new(),
             fulfils: Vec::new(),
         })
     }

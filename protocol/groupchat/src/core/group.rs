@@ -84,9 +84,6 @@ impl Line {
         if self.graph.insert(state.id, commit).is_err() {
             return false;
         }
-        for installation in &state.revoked {
-            self.graph.revoke(*installation);
-        }
         self.states.insert(state.id, state);
         true
     }

@@ -235,8 +235,9 @@ impl Inner {
         }
         for at in &path[..=keep] {
             let Some(state) = line.states.get_mut(at) else { continue };
-            state.commit = None;
-            group.record.revoked.append(&mut state.revoked);
+            if let Some(commit) = state.commit.take() {
+                group.record.revoked.extend(commit.revokes);
+            }
             for entry in std::mem::take(&mut state.attached) {
                 tx.overlay.put(entry_key(&id, &entry), entry.clone());
                 line.root_log_mut().insert(&entry);

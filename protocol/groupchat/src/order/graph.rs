@@ -65,6 +65,9 @@ pub(crate) enum GraphError {
     /// whom it adds is.
     #[error("it names a leaf that the state before it does not have, or adds one that it has")]
     Leaf,
+    /// It leads to a state that is here under another name: nothing would decide between the two.
+    #[error("it is here already")]
+    Again,
 }
 
 /// The states of a group that are known: a tree, whose root is the oldest one kept.
@@ -105,6 +108,9 @@ impl Graph {
         let parent = commit.parent;
         if !self.contains(parent) {
             return Err(GraphError::Parent);
+        }
+        if self.children(parent).any(|c| self.commit(c).is_some_and(|c| c.tie == commit.tie)) {
+            return Err(GraphError::Again);
         }
         let leaf = |i: &InstallationId| self.leaf(parent, *i).ok_or(GraphError::Leaf);
         let author = leaf(&commit.author)?;

@@ -6,6 +6,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// Among branches of one weight, the one that came first stands.
+    #[cfg_attr(not(any(test, feature = "mutations")), expect(dead_code, reason = "for tests"))]
     NoTieBreak,
     /// Commits count whoever was removed or demoted meanwhile.
     VoidIgnored,

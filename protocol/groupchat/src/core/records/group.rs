@@ -34,8 +34,6 @@ pub(crate) struct StateRecord {
     pub(crate) commit: Option<Commit>,
     /// Log entries that the commit attached.
     pub(crate) attached: Vec<Vec<u8>>,
-    /// Members that those prove revoked.
-    pub(crate) revoked: Vec<InstallationId>,
     /// The own changes and invited accounts that the commit, an own one, carries out.
     pub(crate) fulfils: Vec<Wish>,
 }

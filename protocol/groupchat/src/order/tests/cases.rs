@@ -60,7 +60,9 @@ fn swap(parent: u8, author: u8, whom: u8) -> Commit {
 }
 
 fn insert(graph: &mut Graph, commits: impl IntoIterator<Item = (u8, Commit)>) {
-    for (id, commit) in commits {
+    for (id, mut commit) in commits {
+        // no two commits have one tie
+        commit.tie[31] = id;
         graph.insert(state(id), commit).expect("it fits the state before it");
     }
 }
@@ -168,6 +170,9 @@ fn what_does_not_fit_the_state_before_does_not_enter() {
     assert_eq!(graph.insert(state(9), remove(0, 1, 6)), Err(GraphError::Leaf));
     assert_eq!(graph.insert(state(9), add(0, 1, 2)), Err(GraphError::Leaf));
     assert_eq!(graph.standing(), [state(0)]);
+    assert_eq!(graph.insert(state(1), update(0, 1)), Ok(()));
+    assert_eq!(graph.insert(state(9), update(0, 1)), Err(GraphError::Again));
+    assert_eq!(graph.insert(state(1), update(0, 1)), Ok(()));
 }
 
 #[test]
