@@ -40,6 +40,10 @@ const TIE_EXPORT: &str = "waku-groupchat/1 tie";
 /// MLS exporter label of the name by which members call a state.
 const NAME_EXPORT: &str = "waku-groupchat/1 state";
 
+/// What was sealed under a state may be so much older than the envelope of the commit that led to
+/// it, for commits are repeated until a Store has them.
+const REPEATED_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// A commit that is to be made in the tip.
 pub(super) struct Plan {
     /// What all agree on after it; the digest of log entries is filled in.
@@ -325,15 +329,15 @@ impl Inner {
         Ok(true)
     }
 
-    /// Another member's commit, sealed under `state`, whose content is `content`. Whether it holds
-    /// and entered the graph.
+    /// Another member's commit, sealed under `state`: its content, and the time of its envelope.
+    /// Whether it holds and entered the graph.
     pub(super) fn commit_received(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,
         state: StateId,
         handshake: &pb::Handshake,
-        content: &[u8],
+        (content, at): (&[u8], Timestamp),
     ) -> Result<bool, Fault> {
         let Some(from) = self.groups.get(&id).and_then(|g| g.state(state)).cloned() else {
             return Ok(false);
@@ -354,9 +358,10 @@ impl Inner {
                 let open = record.keys.is_some();
                 let entered = self.enter(tx, id, record)?;
                 if entered && open {
-                    // what was sealed under the new state may have come before this commit, which
-                    // may itself be a late repeat
-                    self.replay(tx, id, next, from.since);
+                    // what was sealed under the new state may have come before this commit, and
+                    // before the state that it leaves was known here: archives are not in order,
+                    // and the commit itself may be a repeat
+                    self.replay(tx, id, next, from.since.min(at - REPEATED_WITHIN));
                 }
                 Ok(entered)
             }
@@ -577,7 +582,11 @@ fn revoked_by(
 }
 
 /// Whose leaf a signed word allows to take out of the state that `group` is in.
-fn leaver(id: GroupId, word: &pb::SignedWord, group: &MlsGroup) -> Option<InstallationId> {
+pub(super) fn leaver(
+    id: GroupId,
+    word: &pb::SignedWord,
+    group: &MlsGroup,
+) -> Option<InstallationId> {
     let core = SignedCore::from_parts(word.core.clone(), &word.signature)?.verify()?;
     let key = core.leave()?;
     let same = mls::group::leaf_key(group, &core.installation).is_some_and(|leaf| leaf == key);

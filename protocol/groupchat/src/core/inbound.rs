@@ -226,7 +226,7 @@ impl Inner {
                     return Ok(());
                 }
                 self.mark_seen(tx, id, content);
-                if self.commit_received(tx, id, state, handshake, content)? {
+                if self.commit_received(tx, id, state, handshake, (content, at))? {
                     self.heard(tx, id, at)?;
                 }
                 Ok(())

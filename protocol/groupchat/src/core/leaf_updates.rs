@@ -14,11 +14,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Inner {
     pub(super) fn next_leaf_update(&self) -> Option<Timestamp> {
+        if self.was_away(self.last_now) {
+            return None;
+        }
         let due = |(id, group): (&GroupId, &super::group::Group)| {
             let at = group.record.update_at;
             (self.may_commit(*id) && at != Timestamp::ZERO).then_some(at)
         };
         self.groups.iter().filter_map(due).min()
+    }
+
+    /// Whether there is much to be read that others did meanwhile.
+    fn was_away(&self, now: Timestamp) -> bool {
+        self.clock.store_seen && now.since(self.clock.caught_up) > DAY
     }
 
     /// Sets the time of the next one; the first comes sooner.
@@ -44,8 +52,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Asks for new keys where it is time.
+    /// Asks for new keys where it is time. Who was away first reads what the others did meanwhile:
+    /// nobody could use a commit that leaves a state which they all have left long ago.
     pub(super) fn leaf_updates_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        if self.was_away(tx.now) {
+            return Ok(());
+        }
         let due: Vec<GroupId> = self
             .groups
             .iter()

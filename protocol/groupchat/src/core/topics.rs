@@ -119,7 +119,11 @@ impl Inner {
         }
         for length in self.period_lengths() {
             let here = period(at, Duration::from_secs(length));
-            let oldest = period(now - KEPT_STATE_AGE, Duration::from_secs(length));
+            // who was away for longer than states are kept follows from where it stands
+            let known = self.groups.values().filter(|g| g.record.period == length);
+            let known = known.map(super::group::Group::since).min().unwrap_or(now);
+            let kept = known.min(now - KEPT_STATE_AGE);
+            let oldest = period(kept, Duration::from_secs(length));
             let records = length == self.registration_secs();
             let oldest = if records { self.oldest_record(now).min(oldest) } else { oldest };
             for period in [here, here.saturating_sub(1), here + 1] {
