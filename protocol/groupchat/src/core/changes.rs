@@ -11,18 +11,20 @@ use super::loaded::Place;
 use super::records::{Change, ChangeRecord, IntentRecord, Wish, write};
 use super::{Fault, Inner, Stop, Tx};
 use crate::api::{Answer, CommandError, Event};
-use crate::group::message::{MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::limits::WAITING_CHANGES;
 use crate::mls::{self, StateId};
 use crate::order::roles::{Policy, Role};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, InstallationId, Timestamp};
+use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// A change whose commit lost its place is tried again within this time for each commit that
 /// competed with it.
 const AGAIN_WITHIN: Duration = Duration::from_secs(4);
 /// Somebody who leaves is taken out by any member, each after a random part of this time.
 const LEAVER_WITHIN: Duration = Duration::from_secs(30);
+/// A word that does not fit the leaf of who leaves is tried again after this time.
+const UNFIT_WORD: Duration = Duration::from_secs(600);
 
 impl Inner {
     pub(super) fn set_profile(
@@ -89,19 +91,62 @@ impl Inner {
     /// Says that this installation leaves. What it said before is sent on; nothing follows it.
     pub(super) fn leave(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
         self.inside(id)?;
+        let key = self.own_leaf_key(tx, id)?;
+        let answer = self.say(tx, id, Content::Leave(key))?;
+        self.set_leaving(tx, id, true)?;
+        Ok(answer)
+    }
+
+    /// The word of who leaves names its leaf's key. Where that is another one in the state that the
+    /// group stands in now, by an own commit or by the loss of one, the word is given again.
+    pub(super) fn leave_again(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id).filter(|group| group.record.leaving) else {
+            return Ok(());
+        };
+        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        let Some(own) = self.account.as_ref().filter(|_| inside) else { return Ok(()) };
+        let last =
+            MessageId { group: id, installation: own.installation, number: group.send.number };
+        let word = self.core_at(tx, last)?.and_then(|core| core.decode());
+        let key = match self.own_leaf_key(tx, id) {
+            Ok(key) => key,
+            Err(Stop::Fault(fault)) => return Err(fault),
+            Err(Stop::Command(_)) => return Ok(()),
+        };
+        if word.as_ref().and_then(MessageCore::leave) == Some(key.as_slice()) {
+            return Ok(());
+        }
+        self.set_leaving(tx, id, false)?;
+        if let Err(Stop::Fault(fault)) = self.say(tx, id, Content::Leave(key)) {
+            return Err(fault);
+        }
+        self.set_leaving(tx, id, true)
+    }
+
+    fn set_leaving(&mut self, tx: &Tx<'_>, id: GroupId, leaving: bool) -> Result<(), Fault> {
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
+        group.record.leaving = leaving;
+        group.save(tx, &id)?;
+        Ok(())
+    }
+
+    fn own_leaf_key(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<Vec<u8>, Stop> {
         let own = self.own()?.installation;
         let tip = self.tip_of(id)?;
-        let key = self
-            .with_mls(tx, Place::now(id, tip), false, |group, _| {
-                Ok(mls::group::leaf_key(group, &own))
-            })?
-            .ok_or(Fault::Bug("an own state without the own leaf"))?;
-        let content = crate::group::message::Content::Leave(key);
-        let answer = self.say(tx, id, content)?;
-        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
-        group.record.leaving = true;
-        group.save(tx, &id)?;
-        Ok(answer)
+        let key = self.with_mls(tx, Place::now(id, tip), false, |group, _| {
+            Ok(mls::group::leaf_key(group, &own))
+        })?;
+        Ok(key.ok_or(Fault::Bug("an own state without the own leaf"))?)
+    }
+
+    /// Whether a member's word that it leaves fits its leaf in the tip.
+    fn word_fits(&mut self, tx: &Tx<'_>, id: GroupId, change: &Change) -> Result<bool, Stop> {
+        let Change::Leave { core, signature, .. } = change else { return Ok(true) };
+        let word = pb::SignedWord { core: core.clone(), signature: signature.clone() };
+        let tip = self.tip_of(id)?;
+        Ok(self.with_mls(tx, Place::now(id, tip), false, |group, _| {
+            Ok(super::commits::leaver(id, &word, group).is_some())
+        })?)
     }
 
     /// Checks that a change could be made now, and keeps it.
@@ -141,11 +186,14 @@ impl Inner {
         signed: &SignedCore,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&core.group) else { return Ok(()) };
-        let known = group.changes.values().any(
-            |c| matches!(&c.change, Change::Leave { installation, .. } if *installation == core.installation),
-        );
-        if known || group.account_of(&core.installation).is_none() {
+        if group.account_of(&core.installation).is_none() {
             return Ok(());
+        }
+        // a later word takes the place of an earlier one: its leaf has another key meanwhile
+        let earlier = |(_, c): &(&u64, &ChangeRecord)| matches!(&c.change, Change::Leave { installation, .. } if *installation == core.installation);
+        let earlier: Vec<u64> = group.changes.iter().filter(earlier).map(|(s, _)| *s).collect();
+        for sequence in earlier {
+            self.forget_change(tx, core.group, sequence)?;
         }
         let change = Change::Leave {
             installation: core.installation,
@@ -247,6 +295,15 @@ impl Inner {
                 self.change_failed(tx, id, sequence, stop)?;
                 continue;
             }
+            match self.word_fits(tx, id, &change) {
+                Ok(true) => {}
+                Err(Stop::Fault(fault)) => return Err(fault),
+                Ok(false) | Err(Stop::Command(_)) => {
+                    // a commit that is not here yet may change that, or a word that follows it
+                    self.put_off(tx, id, sequence, tx.now + UNFIT_WORD)?;
+                    continue;
+                }
+            }
             plan.take(sequence, change);
         }
         if plan.fulfils.is_empty() {
@@ -323,6 +380,21 @@ impl Inner {
         for account in gone.into_iter().filter(|account| !stay.contains(account)) {
             plan.agreed.authority.name(account, Role::Member);
         }
+    }
+
+    fn put_off(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        sequence: u64,
+        due: Timestamp,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        if let Some(change) = group.changes.get_mut(&sequence) {
+            change.due = due;
+        }
+        group.save_change(tx, &id, sequence)?;
+        Ok(())
     }
 
     fn forget_change(&mut self, tx: &Tx<'_>, id: GroupId, sequence: u64) -> Result<(), Fault> {

@@ -50,6 +50,7 @@ impl Inner {
         self.reopen(tx, id, &abandoned)?;
         self.give_up_pending(tx, id)?;
         self.send_again(tx, id, &abandoned, &path)?;
+        self.leave_again(tx, id)?;
         self.prune_states(tx, id)?;
         self.active(tx, id);
         self.topics.clear();
