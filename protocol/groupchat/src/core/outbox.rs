@@ -239,6 +239,8 @@ impl Inner {
     fn holds_back(&self, record: &OutgoingRecord) -> bool {
         let group = match &record.kind {
             OutgoingKind::Message { id, .. } => &id.group,
+            // some have it, so all have to: where two remove each other, nobody else may tell
+            OutgoingKind::Commit { .. } if record.attempts > 0 => return false,
             OutgoingKind::Commit { group, .. } => group,
             _ => return false,
         };
