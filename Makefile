@@ -58,6 +58,12 @@ bench: setup ## Measure what the parts cost beside their peers, into docs/benchm
 soak-kills: setup ## Kill nodes in the middle of a conversation (KILLS=200, SEED=number)
 	KILLS="$(KILLS)" SEED="$(SEED)" scripts/soak-kills.sh
 
+.PHONY: soak
+soak: setup ## Let groups change all at once on bad networks, over many seeds (SEEDS=10000, SEED_FROM=n)
+	cargo build --locked -p waku-groupchat-simulations --bin soak
+	"$(BIN)/soak" --seeds $(or $(SEEDS),1000) --seed-from $(or $(SEED_FROM),0) \
+		--report docs/reports/convergence.json
+
 .PHONY: mutations
 mutations: setup ## Show that the tests of order notice faults put into the choice of the standing path
 	cargo test --locked -p waku-groupchat-core order::tests::mutations -- --nocapture

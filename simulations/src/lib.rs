@@ -2,6 +2,7 @@
 //! across real nodes.
 //!
 //! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
+//! - [`convergence`]: groups that all change at once, from a seed, and what has to hold afterwards.
 //! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
 //! - [`dump`]: a store as text, for fixtures of older versions.
 //! - `bench`, with the feature of that name: what the parts cost, beside a peer.
@@ -9,6 +10,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cast;
+pub mod convergence;
 pub mod conversation;
 pub mod dump;
 pub mod network;

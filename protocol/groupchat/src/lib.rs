@@ -51,6 +51,8 @@ mod time;
 mod verified;
 
 pub use crate::core::{Core, Fault};
+#[doc(hidden)]
+pub use crate::core::{Kept, Standing};
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub use crate::verified::forget as forget_verified;

@@ -45,6 +45,13 @@ pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(usize);
 
+impl NodeId {
+    /// Its place among the nodes, from 0.
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceLine {

@@ -135,6 +135,11 @@ impl Node {
         self.events.iter().map(|record| &record.event)
     }
 
+    /// The same with their times, by its own clock.
+    pub fn event_records(&self) -> impl Iterator<Item = &EventRecord> {
+        self.events.iter()
+    }
+
     pub(super) fn start(
         &mut self,
         store: MemoryStore,

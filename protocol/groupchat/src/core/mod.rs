@@ -28,6 +28,7 @@
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`] | what can be read |
+//! | [`inspect`] | what tests look at |
 
 mod agreed;
 mod behind;
@@ -43,6 +44,7 @@ pub(crate) mod fuzzing;
 mod gaps;
 mod group;
 mod inbound;
+mod inspect;
 mod invite;
 mod join;
 mod judge;
@@ -80,6 +82,8 @@ use self::clock::PeerClock;
 use self::copied::CopiedRecord;
 use self::fetch::Fetching;
 use self::group::Group;
+#[doc(hidden)]
+pub use self::inspect::{Kept, Standing};
 use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
 use self::queue::Queue;

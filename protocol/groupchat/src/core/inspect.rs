@@ -1,0 +1,84 @@
+//! What tests and simulations look at: states as MLS and the choice of the standing path see them.
+
+use std::collections::BTreeMap;
+
+use super::{Core, Fault, Tx};
+use crate::mls::View;
+use crate::order::roles::{Policy, Role};
+use crate::store::{Overlay, Store};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
+
+/// Where a core stands in a group. Members that stand in one state show the same.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// MLS epoch authenticator (RFC 9420, section 8.7) of the tip.
+    pub authenticator: Vec<u8>,
+    /// MLS epoch of the tip.
+    pub epoch: u64,
+    /// The group's name.
+    pub name: String,
+    /// The group's description.
+    pub description: String,
+    /// Who is in it.
+    pub members: BTreeMap<InstallationId, AccountId>,
+    /// The accounts that have more than the least role.
+    pub roles: BTreeMap<AccountId, Role>,
+    /// Which role each right needs.
+    pub policy: Policy,
+}
+
+/// The states of a group that a core keeps, each by the name that all members know it by.
+#[doc(hidden)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The standing path from the oldest kept state to the tip.
+    pub path: Vec<[u8; 32]>,
+    /// States that several commits leave.
+    pub forks: Vec<[u8; 32]>,
+    /// Number of states.
+    pub states: usize,
+    /// Whether a commit is known that takes this core out, off the path that it stands on: it is
+    /// silent until it reads which of the two the others stand on.
+    pub unsettled: bool,
+}
+
+impl<S: Store> Core<S> {
+    /// Where the core stands in a group; `None` if it is not in it.
+    #[doc(hidden)]
+    pub fn standing(&self, id: GroupId) -> Result<Option<Standing>, Fault> {
+        let Some(group) = self.inner.groups.get(&id) else { return Ok(None) };
+        let Some(tip) = group.tip().filter(|tip| tip.keys.is_some()) else { return Ok(None) };
+        let overlay = Overlay::new(&self.store);
+        let tx = Tx { overlay: &overlay, now: Timestamp::ZERO, outputs: Vec::new() };
+        let provider = self.inner.provider(&tx, View::Reading(id, tip.id));
+        let mls = super::state::load(&provider)?;
+        let authority = &tip.agreed.authority;
+        let named = authority.owners.iter().chain(&authority.admins);
+        Ok(Some(Standing {
+            authenticator: mls.epoch_authenticator().as_slice().to_vec(),
+            epoch: tip.epoch,
+            name: tip.agreed.name.clone(),
+            description: tip.agreed.description.clone(),
+            members: group.members().into_iter().collect(),
+            roles: named.map(|account| (*account, authority.named(*account))).collect(),
+            policy: authority.policy,
+        }))
+    }
+
+    /// The states of a group that are kept. One that a commit leads to which took this core out
+    /// has no name, and is left out.
+    #[doc(hidden)]
+    pub fn kept_states(&self, id: GroupId) -> Kept {
+        let Some(line) = self.inner.groups.get(&id).and_then(|g| g.line.as_ref()) else {
+            return Kept::default();
+        };
+        let name = |state| line.states.get(&state)?.keys.as_ref().map(|keys| keys.name);
+        let mut path: Vec<_> = line.graph.ancestry(line.tip).filter_map(name).collect();
+        path.reverse();
+        let forked = line.states.keys().filter(|id| line.graph.children(**id).nth(1).is_some());
+        let forks = forked.filter_map(|id| name(*id)).collect();
+        let unsettled = self.inner.groups.get(&id).is_some_and(|group| group.unsettled());
+        Kept { path, forks, states: line.states.len(), unsettled }
+    }
+}
