@@ -359,7 +359,7 @@ impl Inner {
             return Ok(Some(known));
         }
         self.mark_seen(tx, id, content);
-        self.commit_received(tx, id, state, &handshake, content)?;
+        self.commit_received(tx, id, state, &handshake, (content, tx.now))?;
         Ok(self.after(id, state, &handshake.commit))
     }
 

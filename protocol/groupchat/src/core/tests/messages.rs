@@ -6,7 +6,7 @@ use super::hostile::{ELSEWHERE, application, handshake, plaintext};
 use super::*;
 use crate::CoreHash;
 use crate::account::InstallationKey;
-use crate::group::message::{Content, MessageCore, SignedCore};
+use crate::group::message::{Content, MessageCore, SignedCore, WINDOW};
 use crate::kdf::SealKey;
 use crate::limits::{OPEN_GAPS_PER_SENDER, TEXT_BYTES, TIME_AHEAD};
 use crate::mls;
@@ -103,7 +103,7 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
         (
             "epochs that descend",
             Box::new(move |c| {
-                (c.number, c.previous) = (2, Some((zero, tip + 1)));
+                (c.number, c.previous) = (2, Some((zero, tip + WINDOW + 1)));
             }),
         ),
         ("a long text", Box::new(|c| c.content = Content::Text("x".repeat(TEXT_BYTES + 1)))),
