@@ -75,7 +75,6 @@ struct Made {
 
 /// All commits of a group since some state.
 pub(super) struct Model {
-    pub(super) root: StateId,
     revoked: BTreeSet<InstallationId>,
     made: BTreeMap<StateId, Made>,
     states: BTreeMap<StateId, State>,
@@ -95,7 +94,6 @@ impl Model {
         });
         let state = State { seats: seats.collect(), authority: authority.clone() };
         Self {
-            root,
             revoked: revoked.iter().copied().collect(),
             made: BTreeMap::new(),
             states: [(root, state)].into(),
