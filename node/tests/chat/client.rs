@@ -161,7 +161,7 @@ impl Client {
                 let other = held.insert(number, text);
                 assert_eq!(other, None, "number {number} came twice");
             }
-            match page["next"].as_u64() {
+            match page["next"].as_str() {
                 Some(next) => query = format!("?after={next}"),
                 None => return held,
             }
