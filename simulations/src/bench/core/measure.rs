@@ -170,6 +170,9 @@ impl<S: Store> Duo<S> {
     /// Alice adds somebody, and sets the name; Bob follows.
     fn commit(&mut self, to: &mut Collected, card: &str, name: &str) -> anyhow::Result<()> {
         for (own, followed) in [(ADD, FOLLOW_ADD), (COMMIT, FOLLOW_COMMIT)] {
+            // what Bob did on his own, such as new keys for his leaf
+            let bobs = self.bob.published();
+            self.alice.receive(bobs)?;
             self.alice.spent();
             self.alice.written();
             forget_verified();
