@@ -245,6 +245,12 @@ impl Group {
         }
     }
 
+    /// How many installations are in the tip.
+    pub(super) fn size(&self) -> u32 {
+        let members = self.line.as_ref().map_or(0, |line| line.members.len());
+        u32::try_from(members).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn account_of(&self, installation: &InstallationId) -> Option<AccountId> {
         self.line.as_ref()?.members.get(installation).copied()
     }

@@ -37,8 +37,7 @@ impl Inner {
         first: bool,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let members = u32::try_from(group.members().len()).unwrap_or(u32::MAX);
-        let room = DAY * members / LEAF_UPDATES_A_DAY;
+        let room = DAY * group.size() / LEAF_UPDATES_A_DAY;
         let at = if first {
             tx.now + self.rng.duration_below(room.max(DAY))
         } else {
@@ -70,7 +69,7 @@ impl Inner {
         for id in due {
             self.plan_leaf_update(tx, id, false)?;
             // alone there is nobody to keep anything from
-            if self.groups.get(&id).is_some_and(|group| group.members().len() > 1) {
+            if self.groups.get(&id).is_some_and(|group| group.size() > 1) {
                 self.keep_change(tx, id, Change::Update, tx.now)?;
             }
         }

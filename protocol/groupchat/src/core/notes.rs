@@ -143,9 +143,8 @@ impl Inner {
 
     /// A random time within which something is answered; the larger the group, the longer.
     pub(super) fn answer_at(&self, now: Timestamp, id: GroupId) -> Timestamp {
-        let members = self.groups.get(&id).map_or(0, |g| g.members().len());
-        let within = self.config.answer_within
-            + SPREAD_A_MEMBER * u32::try_from(members).unwrap_or(u32::MAX);
+        let members = self.groups.get(&id).map_or(0, super::group::Group::size);
+        let within = self.config.answer_within + SPREAD_A_MEMBER * members;
         now + self.rng.duration_below(within)
     }
 
@@ -155,6 +154,10 @@ impl Inner {
         let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
             return Vec::new();
         };
+        if line.graph.depth(line.tip) == line.graph.states().count() {
+            // one path, and nothing beside it
+            return Vec::new();
+        }
         let mut aside: Vec<(Timestamp, u64)> = line
             .graph
             .states()

@@ -74,8 +74,7 @@ impl Inner {
     /// Something was said in a group: a sync follows, unless one is due already.
     pub(super) fn active(&mut self, tx: &Tx<'_>, id: GroupId) {
         let Some(group) = self.groups.get(&id) else { return };
-        let members = u32::try_from(group.members().len()).unwrap_or(u32::MAX);
-        let within = self.config.sync_after + SPREAD_A_MEMBER * members;
+        let within = self.config.sync_after + SPREAD_A_MEMBER * group.size();
         let at = tx.now + self.config.sync_after + self.rng.duration_below(within);
         if let Some(group) = self.groups.get_mut(&id) {
             group.exchange.sync_at = Some(group.exchange.sync_at.map_or(at, |due| due.min(at)));

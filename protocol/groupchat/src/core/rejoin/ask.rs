@@ -46,10 +46,10 @@ impl Inner {
     /// When somebody was last read, as far as that makes it to ask; `None` where nobody is to be
     /// asked.
     fn quiet_since(&self, id: GroupId) -> Option<Timestamp> {
-        let own = self.account.as_ref()?.installation;
+        self.account.as_ref()?;
         let group = self.groups.get(&id)?;
         let tip = group.tip()?;
-        let others = group.members().into_iter().any(|(i, _)| i != own);
+        let others = group.size() > 1;
         let heard =
             if group.ask.heard == Timestamp::ZERO { group.since() } else { group.ask.heard };
         match &tip.keys {
