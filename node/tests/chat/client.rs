@@ -17,12 +17,20 @@ const DEADLINE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Waits for a condition, with a deadline.
-pub(crate) fn until(what: &str, mut met: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, met: impl FnMut() -> bool) {
+    assert!(may(met), "within {DEADLINE:?}: {what}");
+}
+
+/// Waits for a condition; `false` if the deadline came first.
+pub(crate) fn may(mut met: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !met() {
-        assert!(start.elapsed() < DEADLINE, "within {DEADLINE:?}: {what}");
+        if start.elapsed() > DEADLINE {
+            return false;
+        }
         thread::sleep(LOOK);
     }
+    true
 }
 
 /// Makes an account at each node, and a group of both that the first one makes. Gives the group.
@@ -161,9 +169,9 @@ impl Client {
                 let other = held.insert(number, text);
                 assert_eq!(other, None, "number {number} came twice");
             }
-            match page["next"].as_str() {
-                Some(next) => query = format!("?after={next}"),
-                None => return held,
+            match &page["next"] {
+                Value::Null => return held,
+                next => query = format!("?after={}", next.as_str().expect("a position")),
             }
         }
     }

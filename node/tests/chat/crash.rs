@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use waku_groupchat_node::crash::POINTS;
 
-use crate::client::{Client, meet, until};
+use crate::client::{Client, may, meet};
 use crate::process::Node;
 
 /// Deaths, if nothing else is asked for: three of five at named points.
@@ -71,8 +71,8 @@ fn nothing_accepted_is_lost_and_no_number_comes_twice() {
     }
     assert!(!accepted.is_empty(), "some messages are accepted before their sender dies");
 
-    let _sender = start(None);
-    check(&Client::of(&receiver), &group, &accepted);
+    let sender = start(None);
+    check(&Client::of(&receiver), &Client::of(&sender), &group, &accepted);
     println!("{} deaths, {} accepted messages, none lost", deaths.len(), accepted.len());
 }
 
@@ -132,13 +132,35 @@ fn live(
     node.wait_for_death();
 }
 
+/// What both sides say of the messages that are not at the receiver.
+fn lacking(
+    receiver: &Client,
+    sender: &Client,
+    group: &str,
+    held: &BTreeMap<u64, String>,
+) -> String {
+    let page = sender.get(&format!("/groups/{group}/messages?limit=200"));
+    let own = page["messages"].as_array().expect("a list").iter();
+    let lacking: Vec<_> = own
+        .filter(|m| !held.contains_key(&m["id"]["number"].as_u64().expect("a number")))
+        .map(|m| (m["id"]["number"].clone(), m["sending"].clone()))
+        .collect();
+    let gaps = receiver.get(&format!("/groups/{group}/missing"));
+    format!("{lacking:?}; its gaps: {gaps}; {:?} and {:?}", sender.health(), receiver.health())
+}
+
 /// Waits until the receiver has all that was accepted, and looks at every number it has.
-fn check(receiver: &Client, group: &str, accepted: &BTreeMap<u64, String>) {
+fn check(receiver: &Client, sender: &Client, group: &str, accepted: &BTreeMap<u64, String>) {
     let mut held = BTreeMap::new();
-    until("the receiver has every accepted message", || {
+    let all = may(|| {
         held = receiver.messages(group);
         accepted.keys().all(|number| held.contains_key(number))
     });
+    assert!(
+        all,
+        "the receiver lacks what was accepted: {}",
+        lacking(receiver, sender, group, &held)
+    );
     for (number, text) in accepted {
         assert_eq!(&held[number], text, "number {number}");
     }
