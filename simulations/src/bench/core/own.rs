@@ -306,7 +306,12 @@ impl<S: Store> Own<S> {
     /// Relay peers took what was sent.
     pub(super) fn taken(&mut self) -> anyhow::Result<Vec<WakuMessage>> {
         self.settle(&Records::new())?;
-        Ok(self.published())
+        // what else was due, a sync or a commit, waits for the next that takes all
+        let said = |publish: &Publish| matches!(publish.kind, PublishKind::Message(_));
+        let (said, rest): (Vec<Publish>, Vec<Publish>) =
+            std::mem::take(&mut self.published).into_iter().partition(said);
+        self.published = rest;
+        Ok(said.into_iter().map(|publish| publish.message).collect())
     }
 
     /// Takes in messages as one batch.
