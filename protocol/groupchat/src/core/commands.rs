@@ -134,7 +134,8 @@ impl Inner {
             return Err(Stop::Command(CommandError::Busy { waiting }));
         }
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
-        let tip = group.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
+        let tip = group.tip().ok_or(Fault::Bug("a joined group without a state"))?;
+        let (tip, epoch) = (tip.id, tip.epoch);
         // after a step back of the clock, times far ahead of it are not followed
         let now = self.peer_clock.by_peers(tx.now);
         let followed = group.send.time <= now + CLOCK_FOLLOW;
@@ -148,7 +149,7 @@ impl Inner {
             number: group.send.number + 1,
             previous: group.send.previous,
             // a path that was passed over may have been longer than this one
-            epoch: group.send.previous.map_or(tip.epoch, |(_, epoch)| tip.epoch.max(epoch)),
+            epoch: group.send.previous.map_or(epoch, |(_, before)| epoch.max(before)),
             time,
             content,
         };
@@ -168,7 +169,7 @@ impl Inner {
             passed_over: self.passed_over(id),
         };
         let message = MessageId { group: id, installation, number: core.number };
-        let content = self.encrypt_frame(tx, id, Some(message), tip.id, &application)?;
+        let content = self.encrypt_frame(tx, id, Some(message), tip, &application)?;
         let record = MessageRecord {
             account,
             core: application.core,
@@ -177,7 +178,7 @@ impl Inner {
             sending: Some(Sending::Queued),
         };
         self.save_message(tx, message, time, &record)?;
-        let kind = OutgoingKind::Message { id: message, state: tip.id };
+        let kind = OutgoingKind::Message { id: message, state: tip };
         self.enqueue(tx, kind, content, tx.now)?;
         self.active(tx, id);
         Ok(Answer::Accepted { message })
