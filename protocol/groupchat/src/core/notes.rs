@@ -100,7 +100,7 @@ impl Inner {
         match note.body {
             Some(pb::note::Body::Sync(sync)) => Ok(self.synced(tx, id, &sync)),
             Some(pb::note::Body::Bucket(bucket)) => {
-                Ok(self.bucket_told(tx, id, from, bucket.number, frontier))
+                Ok(self.bucket_told(tx, id, bucket.number, frontier))
             }
             Some(pb::note::Body::Ask(ask)) => self.asked(tx, id, from, &ask),
             Some(pb::note::Body::Hand(hand)) => self.handed(tx, id, hand, hash),

@@ -173,7 +173,6 @@ impl Inner {
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,
-        _from: InstallationId,
         bucket: u32,
         told: &[pb::FrontierEntry],
     ) -> bool {
