@@ -10,9 +10,9 @@
 //! | [`records`] | what is kept, under which keys |
 //! | [`schema`], [`second`], [`third`] | the version of what is kept, and older ones |
 //! | [`topics`] | which content topic is whose |
-//! | [`outbox`], [`queue`] | publishing until it is confirmed |
+//! | [`outbox`], [`queue`], [`sealing`], [`confirm`] | publishing until it is confirmed |
 //! | [`commands`] | what people and programs ask |
-//! | [`inbound`] | what arrives on a group's topics |
+//! | [`inbound`], [`reading`], [`told`] | what arrives on a group's topics |
 //! | [`group`], [`log_set`], [`agreed`] | a group's states, what proves its members, what they agree on |
 //! | [`commits`], [`judge`] | commits, own ones and others', and whether they may be |
 //! | [`standing`] | where a group stands, and what follows when that changes |
@@ -36,6 +36,7 @@ mod changes;
 mod clock;
 mod commands;
 mod commits;
+mod confirm;
 mod copied;
 mod fetch;
 mod fourth;
@@ -57,11 +58,13 @@ mod notes;
 mod outbox;
 mod queries;
 mod queue;
+mod reading;
 pub(crate) mod records;
 mod register;
 mod rejoin;
 mod repair;
 mod schema;
+mod sealing;
 mod search;
 mod second;
 mod standing;
@@ -70,6 +73,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod third;
+mod told;
 mod topics;
 mod upkeep;
 

@@ -5,8 +5,8 @@
 
 use waku_groupchat_waku::MessageHash;
 
-use super::inbound::Handed;
 use super::outbox::message_key;
+use super::reading::Handed;
 use super::records::{MessageRecord, read};
 use super::{Fault, Inner, Tx};
 use crate::group::frontier::short;
