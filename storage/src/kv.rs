@@ -16,6 +16,9 @@ use crate::tuning;
 
 const STATE: &str = "state";
 
+/// In the column family `default`: the id of the seal file, if there is one.
+const SEAL_MARK: &[u8] = b"seal";
+
 const LAYOUT: Layout = Layout { kind: "kv", families: &[STATE], steps: &[] };
 
 /// A [`Store`] in a directory. One process at a time can open it.
@@ -38,6 +41,19 @@ impl KvStore {
     /// Its directory.
     pub fn path(&self) -> &Path {
         self.db.path()
+    }
+
+    /// What [`Self::set_seal_mark`] wrote.
+    pub(crate) fn seal_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(SEAL_MARK).map_err(|e| self.error("reading the mark of the seal", e))
+    }
+
+    /// Says that what is in it is sealed, and to which seal file it belongs.
+    pub(crate) fn set_seal_mark(&self, mark: &[u8]) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        let written = self.db.put_opt(SEAL_MARK, mark, &options);
+        written.map_err(|e| self.error("writing the mark of the seal", e))
     }
 
     fn state(&self) -> &ColumnFamily {

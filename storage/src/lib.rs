@@ -2,6 +2,7 @@
 //!
 //! - [`KvStore`] is RocksDB behind the core's [`Store`](waku_groupchat_core::Store): each batch is
 //!   atomic and synced. Its twin in memory is the core's own `MemoryStore`.
+//! - [`sealed`] encrypts it under a passphrase or a key file.
 //! - [`Archive`] is what a Store server and the chat ask for messages: [`RocksArchive`] on disk,
 //!   [`MemoryArchive`] for tests and simulations. [`RetentionPolicy`] says how much it keeps.
 //!
@@ -36,6 +37,7 @@
 mod archive;
 mod kv;
 mod open;
+pub mod sealed;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tuning;

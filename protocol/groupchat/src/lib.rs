@@ -11,6 +11,7 @@
 //! | `mls` | OpenMLS over the store |
 //! | `core` | the state machine that ties them together |
 //! | [`kdf`], [`seal`] | labels and derivations; padded, sealed payloads |
+//! | [`layout`] | which parts of keys in the store are to be hidden on disk |
 //! | `segment` | what is over the largest size class, in segments with redundancy |
 //!
 //! ```
@@ -40,6 +41,7 @@ pub mod fuzzing;
 mod group;
 mod ids;
 pub mod kdf;
+pub mod layout;
 pub mod limits;
 mod mls;
 mod order;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use waku_groupchat_core::MemoryStore;
+use waku_groupchat_storage::sealed::{ChatKey, ChatStore, Cost, SealedStore};
 use waku_groupchat_storage::testing::{Fault, FaultStore, archive_conformance, store_conformance};
 use waku_groupchat_storage::{KvStore, MemoryArchive, RocksArchive};
 
@@ -27,6 +28,26 @@ impl Directories {
 fn kv_store() {
     let directories = Directories::new();
     store_conformance(|| KvStore::open(directories.next()).expect("opens"));
+}
+
+#[test]
+fn sealed_kv_store() {
+    let directories = Directories::new();
+    let key = ChatKey::file(&[7; 32]).expect("long enough");
+    store_conformance(|| {
+        ChatStore::open(&directories.next(), Some(&key), Cost::LEAST).expect("opens")
+    });
+}
+
+#[test]
+fn sealed_memory_store() {
+    store_conformance(|| SealedStore::ephemeral(MemoryStore::new()).expect("random bytes"));
+}
+
+#[test]
+fn sealed_fault_store_without_faults() {
+    let faultless = || FaultStore::new(MemoryStore::new(), Fault::Never);
+    store_conformance(|| SealedStore::ephemeral(faultless()).expect("random bytes"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::{Process, Random, message, own_directory, report, seed};
 use waku_groupchat_core::{Batch, Store};
+use waku_groupchat_storage::sealed::{ChatKey, ChatStore, Cost};
 use waku_groupchat_storage::{
     Archive, ArchiveQuery, ArchivedMessage, KvStore, RetentionPolicy, RocksArchive,
 };
@@ -34,7 +35,22 @@ fn keys(n: u64) -> [Vec<u8>; 2] {
 #[test]
 fn store_writer_process() {
     let Some(directory) = own_directory() else { return };
-    let mut store = KvStore::open(directory).expect("opens");
+    write(KvStore::open(directory).expect("opens"));
+}
+
+/// The same into an encrypted store.
+#[test]
+fn sealed_writer_process() {
+    let Some(directory) = own_directory() else { return };
+    write(sealed(&directory));
+}
+
+fn sealed(directory: &Path) -> ChatStore {
+    let key = ChatKey::file(&[7; 32]).expect("long enough");
+    ChatStore::open(directory, Some(&key), Cost::LEAST).expect("opens")
+}
+
+fn write(mut store: impl Store) {
     for n in store.scan(b"a").expect("scan").len() as u64.. {
         let value = vec![n as u8; 3000];
         let batch: Batch = keys(n).map(|key| (key, Some(value.clone()))).into_iter().collect();
@@ -43,16 +59,27 @@ fn store_writer_process() {
     }
 }
 
+fn check_batches(store: &dyn Store, confirmed: u64) {
+    let found: BTreeSet<_> = store.scan(b"").expect("scan").into_iter().map(|p| p.0).collect();
+    let batches = found.len() as u64 / 2;
+    assert!(batches > confirmed, "{confirmed} was confirmed, {batches} batches are there");
+    let expected: BTreeSet<_> = (0..batches).flat_map(keys).collect();
+    assert!(found == expected, "a batch is there in part");
+}
+
 #[test]
 fn a_killed_store_keeps_what_it_confirmed() {
     let directory = tempfile::tempdir().expect("a directory");
     kill_repeatedly("crash::store_writer_process", directory.path(), |confirmed| {
-        let store = KvStore::open(directory.path()).expect("opens");
-        let found: BTreeSet<_> = store.scan(b"").expect("scan").into_iter().map(|p| p.0).collect();
-        let batches = found.len() as u64 / 2;
-        assert!(batches > confirmed, "{confirmed} was confirmed, {batches} batches are there");
-        let expected: BTreeSet<_> = (0..batches).flat_map(keys).collect();
-        assert!(found == expected, "a batch is there in part");
+        check_batches(&KvStore::open(directory.path()).expect("opens"), confirmed);
+    });
+}
+
+#[test]
+fn a_killed_sealed_store_keeps_what_it_confirmed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    kill_repeatedly("crash::sealed_writer_process", directory.path(), |confirmed| {
+        check_batches(&sealed(directory.path()), confirmed);
     });
 }
 

@@ -5,4 +5,5 @@ mod crash;
 mod formats;
 mod model;
 mod opening;
+mod sealed;
 mod support;

@@ -107,10 +107,12 @@ impl Inner {
 
     fn prune(&mut self, tx: &Tx<'_>) -> Result<(), Fault> {
         self.segments.expire(tx.now);
-        for prefix in ["seen/", "handled/"] {
-            let mut from = prefix.as_bytes().to_vec();
+        // of groups one by one: a sealed store has no order among them
+        let seen = self.groups.keys().map(|id| key("seen/", &[id.as_bytes()]));
+        for prefix in seen.chain([b"handled/".to_vec()]) {
+            let mut from = prefix.clone();
             loop {
-                let page = tx.overlay.scan_from(prefix.as_bytes(), &from, PRUNED_AT_ONCE)?;
+                let page = tx.overlay.scan_from(&prefix, &from, PRUNED_AT_ONCE)?;
                 let Some((last, _)) = page.last() else { break };
                 from = [last.as_slice(), &[0]].concat();
                 for (k, when) in page {
