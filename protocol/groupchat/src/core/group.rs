@@ -40,6 +40,8 @@ pub(super) struct Group {
     pub(super) splits: BTreeMap<StateName, SplitRecord>,
     /// Installations by their short names in frontiers; `None` where two share one.
     shorts: BTreeMap<u64, Option<InstallationId>>,
+    /// The same of those who wrote here, or were in the group, and are not in it any more.
+    former: BTreeMap<u64, (InstallationId, AccountId)>,
 }
 
 /// The states of a group that are kept.
@@ -162,12 +164,13 @@ impl Group {
             heard_in: BTreeMap::new(),
             splits: BTreeMap::new(),
             shorts: BTreeMap::new(),
+            former: BTreeMap::new(),
         };
         group.index_members();
         group
     }
 
-    /// To be called after the members changed.
+    /// To be called after the members changed, or the group was read.
     pub(super) fn index_members(&mut self) {
         self.shorts.clear();
         for installation in self.line.iter().flat_map(|line| line.members.keys()) {
@@ -176,16 +179,22 @@ impl Group {
                 .and_modify(|slot| *slot = None)
                 .or_insert(Some(*installation));
         }
+        let wrote =
+            self.senders.iter().map(|(installation, sender)| (*installation, sender.account));
+        let went = self.rejoin.values().flat_map(|record| record.removes.iter().copied());
+        let gone = went.chain(wrote).filter(|(i, _)| self.account_of(i).is_none());
+        self.former = gone.map(|(i, account)| (frontier::short(&i), (i, account))).collect();
     }
 
-    pub(super) fn by_short(&self, short: u64) -> Option<InstallationId> {
+    fn by_short(&self, short: u64) -> Option<InstallationId> {
         self.shorts.get(&short).copied().flatten()
     }
 
-    /// Somebody who wrote here, in the group or not in it any more.
-    pub(super) fn sender_by_short(&self, short: u64) -> Option<InstallationId> {
-        let wrote = || self.senders.keys().find(|i| frontier::short(i) == short).copied();
-        self.by_short(short).or_else(wrote)
+    /// Somebody who is in the group, or was: what those who are not in it any more wrote before is
+    /// missed, asked for and handed over like the rest.
+    pub(super) fn sender_by_short(&self, short: u64) -> Option<(InstallationId, AccountId)> {
+        let inside = || self.by_short(short).and_then(|i| Some((i, self.account_of(&i)?)));
+        inside().or_else(|| self.former.get(&short).copied())
     }
 
     /// Whether it is open which of two branches the others stand on, one of which took this

@@ -62,7 +62,7 @@ impl Inner {
             let Some(group) = self.groups.get(&id) else { return Ok(true) };
             let installation = match entry.installation {
                 name if name == short(&own) => Some(own),
-                name => group.sender_by_short(name),
+                name => group.sender_by_short(name).map(|(sender, _)| sender),
             };
             let Some(installation) = installation else { continue };
             wanted.extend(entry.numbers.iter().map(|number| (installation, *number)));
@@ -157,9 +157,8 @@ impl Inner {
         if core.group != id {
             return Ok(false);
         }
-        let account = group
-            .account_of(&core.installation)
-            .or_else(|| group.senders.get(&core.installation).map(|sender| sender.account));
+        let sender = group.sender_by_short(short(&core.installation));
+        let account = sender.filter(|(i, _)| *i == core.installation).map(|(_, account)| account);
         match account {
             // nobody asked here: it is for another
             _ if !wanted => Ok(true),

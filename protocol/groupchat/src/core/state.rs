@@ -58,6 +58,7 @@ impl Inner {
                 }
                 group.gaps.insert((installation, number(rest)?), gap);
             }
+            group.index_members();
             groups.insert(id, group);
         }
         let mut outgoing = Queue::default();

@@ -9,7 +9,7 @@ use super::{Fault, Inner, Tx};
 use crate::group::frontier::ENTRY_OVERHEAD;
 use crate::limits::{CLOCK_FOLLOW, FRONTIER_BEYOND, FRONTIER_BYTES};
 use crate::proto::group as pb;
-use crate::{InstallationId, Timestamp};
+use crate::{AccountId, InstallationId, Timestamp};
 
 impl Inner {
     /// Another account says which commits it does not stand on.
@@ -34,7 +34,7 @@ impl Inner {
     }
 
     /// What a member says that it holds: acknowledges own messages, and claims others' that are
-    /// not here.
+    /// not here, also of those who are not in the group any more.
     pub(super) fn frontier(
         &mut self,
         tx: &mut Tx<'_>,
@@ -52,15 +52,15 @@ impl Inner {
             let Some(left) = room.checked_sub(size) else { return Ok(()) };
             room = left;
             let Some(group) = self.groups.get(&origin.group) else { return Ok(()) };
-            let Some(about) = group.by_short(entry.installation) else { continue };
-            if about == own.0 {
+            let Some(about) = group.sender_by_short(entry.installation) else { continue };
+            if about.0 == own.0 {
                 if origin.account != own.1 {
                     self.acknowledged(tx, origin.group, &origin.installation, entry.upto)?;
                 }
                 continue;
             }
             // a sender's own numbers are proven by its cores; a note of its own says the last one
-            if about != origin.installation || in_note {
+            if about.0 != origin.installation || in_note {
                 self.claims(tx, origin, about, time, entry)?;
             }
         }
@@ -71,12 +71,11 @@ impl Inner {
         &mut self,
         tx: &mut Tx<'_>,
         origin: &Origin,
-        about: InstallationId,
+        (about, account): (InstallationId, AccountId),
         time: Timestamp,
         entry: &pb::FrontierEntry,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
-        let Some(account) = group.account_of(&about) else { return Ok(()) };
         if entry.epoch < group.record.joined && entry.upto > 0 {
             let known = group.exchange.before_join.entry(about).or_default();
             *known = entry.upto.max(*known);

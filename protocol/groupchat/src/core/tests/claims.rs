@@ -250,3 +250,24 @@ fn the_senders_own_words_say_what_is_from_before() {
     world.wire.extend(wire);
     world.go_on(&[BOB, CAROL, dave]);
 }
+
+/// Carol is taken out before everybody has her last message, and cannot say it again.
+#[test]
+fn what_somebody_wrote_before_it_was_taken_out_is_not_lost_to_others() {
+    let mut world = World::three();
+    world.say(CAROL, "one");
+    world.peers[BOB].deaf = true;
+    let (last, message) = world.say_aside(CAROL, "two, which only Alice hears");
+    world.peers[CAROL].deaf = true;
+    world.peers[CAROL].asleep = true;
+    assert_eq!(world.deliver(ALICE, &message).len(), 1);
+    let accounts = vec![world.account(CAROL)];
+    world.command(ALICE, Command::Remove { group: world.group, accounts });
+    world.run(MINUTE);
+    world.peers[BOB].deaf = false;
+    world.run(MINUTE * 30);
+    assert!(world.tip(BOB).epoch == world.tip(ALICE).epoch, "Bob knows that Carol is out");
+    let text = world.peers[BOB].core.message(last).expect("memory").map(|m| m.text);
+    assert_eq!(text.as_deref(), Some("two, which only Alice hears"));
+    world.as_written(BOB);
+}
