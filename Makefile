@@ -77,6 +77,7 @@ lint: setup-lint ## Check format, lints, documentation, dependencies and their a
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check bans licenses sources
 	cargo clippy --locked --workspace --all-targets $(INTEROP) $(BENCHES) -- -D warnings
+	cargo check --locked --manifest-path fuzz/Cargo.toml
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 .PHONY: advisories

@@ -15,6 +15,7 @@ fail() { echo "fuzz: $*" >&2; exit 2; }
 
 seconds=${FUZZ_SECONDS:-30}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "FUZZ_SECONDS has to be a number of seconds, not '$seconds'"
+cargo_fuzz=0.13.2
 builds=${WAKU_GROUPCHAT_FUZZ_TARGET:-$HOME/.cache/waku-groupchat/fuzz-target}
 # An input that takes longer, or one allocation or a process that takes more, counts as a crash.
 limits=(-timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024)
@@ -24,11 +25,15 @@ nightly=$(rustup toolchain list | sed -n 's/^\(nightly[^ ]*\).*/\1/p' | head -n 
 [ -n "$nightly" ] || fail "there is no nightly toolchain. Install one with
     rustup toolchain install nightly --profile minimal
 Without one, the same targets run on seeds and mutations of them alone:
-    FUZZ_RUNS=100000 cargo test -p waku-groupchat-waku -p waku-groupchat-core seeds_and_mutations"
+    FUZZ_RUNS=100000 cargo test -p waku-groupchat-waku -p waku-groupchat-core -p waku-groupchat-node \
+        seeds_and_mutations"
 if ! cargo fuzz --version >/dev/null 2>&1; then
-    say "installing cargo-fuzz"
-    CARGO_TARGET_DIR=$builds cargo install --locked cargo-fuzz
+    say "installing cargo-fuzz $cargo_fuzz"
+    CARGO_TARGET_DIR=$builds cargo install --locked --version "$cargo_fuzz" cargo-fuzz
 fi
+# cargo-fuzz takes no --locked.
+cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null ||
+    fail "fuzz/Cargo.lock is not what fuzz/Cargo.toml needs; see fuzz/src/lib.rs"
 
 mapfile -t all < <(basename -s .rs fuzz/fuzz_targets/*.rs)
 targets=("${@:-${all[@]}}")

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`waku`] | targets for Waku's types |
 //! | `waku_groupchat_core::fuzzing` | targets for the chat, beside the decoders, most of which are private |
+//! | `waku_groupchat_node::fuzzing` | targets for bodies and queries that come over HTTP |
 //! | [`replay`] | the same targets without a fuzzer, as a test on the stable toolchain |
 //! | `fuzz_targets/` | a program for each target |
 //! | `seeds/` | good values for each target, in the repository; `corpus/` and `artifacts/` are not |
@@ -14,6 +15,12 @@
 //! cargo +nightly fuzz run -O waku_message fuzz/corpus/waku_message fuzz/seeds/waku_message
 //! cargo +nightly fuzz run -O waku_message fuzz/artifacts/waku_message/crash-…
 //! FUZZ_TARGET=waku_message SEED=7 FUZZ_RUNS=100000 cargo test -p waku-groupchat-waku --test fuzz
+//! ```
+//!
+//! `Cargo.lock` has the versions of the workspace's. `make lint` says when it does not fit any more:
+//!
+//! ```text
+//! cp Cargo.lock fuzz/Cargo.lock && cargo metadata --manifest-path fuzz/Cargo.toml >/dev/null
 //! ```
 //!
 //! A finding is an input in `artifacts/<target>/`, which the second command above runs again. Once it
@@ -30,8 +37,10 @@ use replay::Target;
 
 /// The target of this name.
 pub fn target(name: &str) -> Target {
-    let all = waku::TARGETS.iter().chain(waku_groupchat_core::fuzzing::TARGETS);
-    let found = all.into_iter().find(|(known, _)| *known == name);
+    let all = waku::TARGETS.iter();
+    let all = all.chain(waku_groupchat_core::fuzzing::TARGETS);
+    let mut all = all.chain(waku_groupchat_node::fuzzing::TARGETS);
+    let found = all.find(|(known, _)| *known == name);
     found.map_or_else(|| panic!("there is no target {name}"), |(_, target)| *target)
 }
 

@@ -23,8 +23,10 @@ const MAX_GROWTH: u64 = 1024 * 1024;
 /// Where a target's seeds lie. A file that begins with `refused-` must be refused; all others are
 /// good values and must be accepted.
 pub fn seeds_of(target: &str) -> PathBuf {
-    // Of the package that runs this, which lies two folders below the top.
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target)
+    // Of the package that runs this, which lies one or two folders below the top.
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let folder = above.map(|folder| folder.join("fuzz")).find(|folder| folder.is_dir());
+    folder.expect("a folder with seeds").join("seeds").join(target)
 }
 
 /// Runs every target on its seeds and on `runs` mutations of them, unless `FUZZ_RUNS` gives another

@@ -17,6 +17,9 @@ pub mod clock;
 pub mod crash;
 pub mod engine;
 pub mod extension;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod native;
 pub mod node;
 mod openapi;

@@ -52,11 +52,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| RestError::Body(rejection.body_text()))?;
-        if bytes.is_empty() {
-            return Err(RestError::NoBody);
-        }
-        Ok(Self(serde_json::from_slice(&bytes)?))
+        decode(&bytes).map(Self)
     }
+}
+
+/// What a body says.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RestError> {
+    if bytes.is_empty() {
+        return Err(RestError::NoBody);
+    }
+    Ok(serde_json::from_slice(bytes)?)
 }
 
 #[cfg(test)]

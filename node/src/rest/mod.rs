@@ -20,6 +20,8 @@
 
 mod cache;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod health;
 mod info;
 mod json;

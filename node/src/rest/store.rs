@@ -161,7 +161,7 @@ async fn ask_peer(
 }
 
 /// The request that the parameters make, and whom to ask. An empty parameter counts as absent.
-fn read(
+pub(super) fn read(
     parameters: Vec<(String, String)>,
 ) -> Result<(StoreQueryRequest, Option<PeerName>), RestError> {
     let mut request = StoreQueryRequest { forward: true, ..StoreQueryRequest::default() };

@@ -49,6 +49,8 @@ mod error;
 mod events;
 mod examples;
 mod extract;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod groups;
 mod invitations;
 mod members;

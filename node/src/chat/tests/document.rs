@@ -187,3 +187,17 @@ fn the_guide_has_the_same_tables() {
         .collect();
     assert!(guide.contains(&rows), "docs/api.md must have these rows:\n{rows}");
 }
+
+#[test]
+fn every_body_has_its_fuzz_target() {
+    let named = |operation: &Value| {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let name = schema.as_str()?.rsplit('/').next()?;
+        Some(name.to_owned())
+    };
+    let paths = DOCUMENT.0["paths"].as_object().expect("paths");
+    let operations = paths.values().flat_map(|path| path.as_object().into_iter().flatten());
+    let taken: BTreeSet<_> = operations.filter_map(|(_, operation)| named(operation)).collect();
+    let fuzzed = api::fuzzing::BODIES.map(|(name, _)| name.to_owned()).into();
+    assert_eq!(taken, fuzzed, "add what is new to BODIES in chat/api/fuzzing.rs");
+}
