@@ -7,22 +7,14 @@
 use std::time::Duration;
 
 use super::commits::Plan;
-use super::loaded::Place;
-use super::records::{Change, ChangeRecord, IntentRecord, Wish, write};
+use super::records::{Change, ChangeRecord, Wish};
 use super::{Fault, Inner, Stop, Tx};
-use crate::api::{Answer, CommandError, Event};
-use crate::group::message::{Content, MessageCore, SignedCore};
+use crate::api::{Answer, CommandError};
 use crate::limits::WAITING_CHANGES;
-use crate::mls::{self, StateId};
 use crate::order::roles::{Policy, Role};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
-/// A change whose commit lost its place is tried again within this time for each commit that
-/// competed with it.
-const AGAIN_WITHIN: Duration = Duration::from_secs(4);
-/// Somebody who leaves is taken out by any member, each after a random part of this time.
-const LEAVER_WITHIN: Duration = Duration::from_secs(30);
 /// A word that does not fit the leaf of who leaves is tried again after this time.
 const UNFIT_WORD: Duration = Duration::from_secs(600);
 
@@ -88,67 +80,6 @@ impl Inner {
         self.ask(tx, id, vec![Change::Update])
     }
 
-    /// Says that this installation leaves. What it said before is sent on; nothing follows it.
-    pub(super) fn leave(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
-        self.inside(id)?;
-        let key = self.own_leaf_key(tx, id)?;
-        let answer = self.say(tx, id, Content::Leave(key))?;
-        self.set_leaving(tx, id, true)?;
-        Ok(answer)
-    }
-
-    /// The word of who leaves names its leaf's key. Where that is another one in the state that the
-    /// group stands in now, by an own commit or by the loss of one, the word is given again.
-    pub(super) fn leave_again(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&id).filter(|group| group.record.leaving) else {
-            return Ok(());
-        };
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
-        let Some(own) = self.account.as_ref().filter(|_| inside) else { return Ok(()) };
-        let last =
-            MessageId { group: id, installation: own.installation, number: group.send.number };
-        let word = self.core_at(tx, last)?.and_then(|core| core.decode());
-        let key = match self.own_leaf_key(tx, id) {
-            Ok(key) => key,
-            Err(Stop::Fault(fault)) => return Err(fault),
-            Err(Stop::Command(_)) => return Ok(()),
-        };
-        if word.as_ref().and_then(MessageCore::leave) == Some(key.as_slice()) {
-            return Ok(());
-        }
-        self.set_leaving(tx, id, false)?;
-        if let Err(Stop::Fault(fault)) = self.say(tx, id, Content::Leave(key)) {
-            return Err(fault);
-        }
-        self.set_leaving(tx, id, true)
-    }
-
-    fn set_leaving(&mut self, tx: &Tx<'_>, id: GroupId, leaving: bool) -> Result<(), Fault> {
-        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
-        group.record.leaving = leaving;
-        group.save(tx, &id)?;
-        Ok(())
-    }
-
-    fn own_leaf_key(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<Vec<u8>, Stop> {
-        let own = self.own()?.installation;
-        let tip = self.tip_of(id)?;
-        let key = self.with_mls(tx, Place::now(id, tip), false, |group, _| {
-            Ok(mls::group::leaf_key(group, &own))
-        })?;
-        Ok(key.ok_or(Fault::Bug("an own state without the own leaf"))?)
-    }
-
-    /// Whether a member's word that it leaves fits its leaf in the tip.
-    fn word_fits(&mut self, tx: &Tx<'_>, id: GroupId, change: &Change) -> Result<bool, Stop> {
-        let Change::Leave { core, signature, .. } = change else { return Ok(true) };
-        let word = pb::SignedWord { core: core.clone(), signature: signature.clone() };
-        let tip = self.tip_of(id)?;
-        Ok(self.with_mls(tx, Place::now(id, tip), false, |group, _| {
-            Ok(super::commits::leaver(id, &word, group).is_some())
-        })?)
-    }
-
     /// Checks that a change could be made now, and keeps it.
     fn ask(&mut self, tx: &mut Tx<'_>, id: GroupId, changes: Vec<Change>) -> Result<Answer, Stop> {
         let group = self.inside(id)?;
@@ -176,32 +107,6 @@ impl Inner {
         group.changes.insert(sequence, ChangeRecord { change, done: None, due });
         group.save_change(tx, &id, sequence)?;
         Ok(())
-    }
-
-    /// Another member's word that it leaves.
-    pub(super) fn left(
-        &mut self,
-        tx: &Tx<'_>,
-        core: &MessageCore,
-        signed: &SignedCore,
-    ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&core.group) else { return Ok(()) };
-        if group.account_of(&core.installation).is_none() {
-            return Ok(());
-        }
-        // a later word takes the place of an earlier one: its leaf has another key meanwhile
-        let earlier = |(_, c): &(&u64, &ChangeRecord)| matches!(&c.change, Change::Leave { installation, .. } if *installation == core.installation);
-        let earlier: Vec<u64> = group.changes.iter().filter(earlier).map(|(s, _)| *s).collect();
-        for sequence in earlier {
-            self.forget_change(tx, core.group, sequence)?;
-        }
-        let change = Change::Leave {
-            installation: core.installation,
-            core: signed.bytes().to_vec(),
-            signature: signed.signature().to_vec(),
-        };
-        let due = tx.now + self.rng.duration_below(LEAVER_WITHIN);
-        self.keep_change(tx, core.group, change, due)
     }
 
     /// Whether the tip allows a change, as far as roles and members say.
@@ -381,139 +286,6 @@ impl Inner {
             plan.agreed.authority.name(account, Role::Member);
         }
     }
-
-    fn put_off(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        sequence: u64,
-        due: Timestamp,
-    ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        if let Some(change) = group.changes.get_mut(&sequence) {
-            change.due = due;
-        }
-        group.save_change(tx, &id, sequence)?;
-        Ok(())
-    }
-
-    fn forget_change(&mut self, tx: &Tx<'_>, id: GroupId, sequence: u64) -> Result<(), Fault> {
-        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        group.changes.remove(&sequence);
-        group.save_change(tx, &id, sequence)?;
-        Ok(())
-    }
-
-    fn change_failed(
-        &mut self,
-        tx: &mut Tx<'_>,
-        id: GroupId,
-        sequence: u64,
-        stop: Stop,
-    ) -> Result<(), Fault> {
-        let reason = match stop {
-            Stop::Fault(fault) => return Err(fault),
-            Stop::Command(error) => error.to_string(),
-        };
-        let Some(change) = self.groups.get(&id).and_then(|g| g.changes.get(&sequence)) else {
-            return Ok(());
-        };
-        let what = change.change.kind();
-        self.forget_change(tx, id, sequence)?;
-        self.emit(tx, Event::ChangeFailed { group: id, change: what, reason })
-    }
-
-    /// An own commit is in the graph: what it carries out waits for it to stand for good.
-    pub(super) fn fulfilled(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        state: StateId,
-        wishes: &[Wish],
-    ) -> Result<(), Fault> {
-        self.mark_wishes(tx, id, wishes, Some(state), tx.now)
-    }
-
-    /// Own commits lost their place: what they carry out is made again, after a random time.
-    pub(super) fn reopen(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        abandoned: &[StateId],
-    ) -> Result<(), Fault> {
-        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else { return Ok(()) };
-        let competing = abandoned
-            .iter()
-            .filter_map(|state| line.graph.commit(*state))
-            .map(|commit| line.graph.children(commit.parent).count())
-            .max()
-            .unwrap_or(1);
-        let lost = |done: &Option<StateId>| done.is_some_and(|state| abandoned.contains(&state));
-        let changes = self.groups.get(&id).into_iter().flat_map(|g| &g.changes);
-        let mut wishes: Vec<Wish> =
-            changes.filter(|(_, c)| lost(&c.done)).map(|(s, _)| Wish::Change(*s)).collect();
-        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
-        wishes.extend(
-            intents.filter(|(_, i)| lost(&i.done)).map(|((_, account), _)| Wish::Add(*account)),
-        );
-        let within = AGAIN_WITHIN * u32::try_from(competing).unwrap_or(u32::MAX);
-        let due = tx.now + self.rng.duration_below(within);
-        self.mark_wishes(tx, id, &wishes, None, due)
-    }
-
-    pub(super) fn mark_wishes(
-        &mut self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        wishes: &[Wish],
-        done: Option<StateId>,
-        due: Timestamp,
-    ) -> Result<(), Fault> {
-        for wish in wishes {
-            match wish {
-                Wish::Change(sequence) => {
-                    let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-                    if let Some(change) = group.changes.get_mut(sequence) {
-                        (change.done, change.due) = (done, due);
-                        group.save_change(tx, &id, *sequence)?;
-                    }
-                }
-                Wish::Add(account) => {
-                    if let Some(intent) = self.intents.get_mut(&(id, *account)) {
-                        (intent.done, intent.retry) = (done, due);
-                        write(tx.overlay, super::invite::intent_key(id, *account), intent)?;
-                    }
-                    self.assemblers.retain(|(g, a, _), _| (*g, a) != (id, account));
-                    self.topics.clear();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What was carried out by a commit that is older than the oldest kept state stands for good.
-    pub(super) fn close_fulfilled(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let Some(line) = &group.line else { return Ok(()) };
-        let settled = |done: Option<StateId>| {
-            done.is_some_and(|state| !line.graph.contains(state) || state == line.graph.root())
-        };
-        let changes: Vec<u64> =
-            group.changes.iter().filter(|(_, c)| settled(c.done)).map(|(s, _)| *s).collect();
-        let adds: Vec<AccountId> = self
-            .intents
-            .iter()
-            .filter(|((group, _), intent)| *group == id && settled(intent.done))
-            .map(|((_, account), _)| *account)
-            .collect();
-        for sequence in changes {
-            self.forget_change(tx, id, sequence)?;
-        }
-        for account in adds {
-            self.forget_intent(tx, id, account);
-        }
-        Ok(())
-    }
 }
 
 impl Plan {
@@ -537,7 +309,7 @@ impl Plan {
 
 impl Change {
     /// Its name for people and programs.
-    fn kind(&self) -> crate::api::ChangeKind {
+    pub(super) fn kind(&self) -> crate::api::ChangeKind {
         use crate::api::ChangeKind;
         match self {
             Self::Profile { .. } => ChangeKind::Profile,
@@ -547,9 +319,4 @@ impl Change {
             Self::Update => ChangeKind::Update,
         }
     }
-}
-
-/// Whether an intent is open: found, and not carried out.
-pub(super) fn is_open(intent: &IntentRecord) -> bool {
-    intent.found.is_some() && intent.done.is_none()
 }

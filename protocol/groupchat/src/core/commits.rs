@@ -8,41 +8,23 @@
 use openmls::group::MlsGroup;
 use prost::Message as _;
 
-use super::agreed::{Agreed, Parameters};
-use super::group::{Group, Line, commit_key, save_state};
-use super::judge::{Breach, Proposed};
+use super::agreed::Agreed;
+use super::effect::Moves;
+use super::group::{commit_key, save_state};
 use super::loaded::{Loaded, Place};
 use super::log_set::LogSet;
-use super::members;
 use super::records::{
-    GroupRecord, OutgoingKind, PendingCommit, PendingInvitations, Secret32, StateKeys, StateName,
-    StateRecord, Wish,
+    OutgoingKind, PendingCommit, PendingInvitations, StateName, StateRecord, Wish,
 };
 use super::rejoin::Swap;
 use super::state::load;
 use super::{Fault, Inner, Stop, Tx};
-use crate::api::{Answer, CommandError, RefusedReason};
-use crate::group::message::SignedCore;
-use crate::kdf::{self, label};
+use crate::api::CommandError;
 use crate::mls::group::Proposals;
-use crate::mls::message::{Inbound, Staged};
 use crate::mls::package::Package;
 use crate::mls::{self, MlsError, Provider, StateId, View};
-use crate::order::roles::{Authority, Rights};
-use crate::order::{Commit, Leaf};
 use crate::proto::group as pb;
-use crate::{AccountId, GroupId, InstallationId, Timestamp};
-
-/// MLS exporter label of the secret that topics and seals of a state are derived from.
-const WIRE_EXPORT: &str = "waku-groupchat/1 wire";
-/// MLS exporter label of the secret that decides between commits that leave a state.
-const TIE_EXPORT: &str = "waku-groupchat/1 tie";
-/// MLS exporter label of the name by which members call a state.
-const NAME_EXPORT: &str = "waku-groupchat/1 state";
-
-/// What was sealed under a state may be so much older than the envelope of the commit that led to
-/// it, for commits are repeated until a Store has them.
-const REPEATED_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
+use crate::{AccountId, GroupId, InstallationId};
 
 /// A commit that is to be made in the tip.
 pub(super) struct Plan {
@@ -60,6 +42,20 @@ pub(super) struct Plan {
     pub(super) fulfils: Vec<Wish>,
 }
 
+impl Plan {
+    fn moves(&self) -> Moves {
+        let adds = self.adds.iter().map(|(account, package)| (package.installation, *account));
+        let swap = self.swap.iter().map(|swap| &swap.request);
+        let swapped = swap.clone().map(|request| (request.installation, request.account));
+        Moves {
+            adds: adds.chain(swapped).collect(),
+            removes: self.removes.clone(),
+            leaving: self.words.iter().map(|(leaver, _)| *leaver).collect(),
+            swaps: swap.map(|request| request.installation).collect(),
+        }
+    }
+}
+
 /// An own commit, not queued yet.
 struct Made {
     content: Vec<u8>,
@@ -71,82 +67,6 @@ struct Made {
 }
 
 impl Inner {
-    pub(super) fn create_group(
-        &mut self,
-        tx: &mut Tx<'_>,
-        name: String,
-        description: String,
-    ) -> Result<Answer, Stop> {
-        let own = self.own()?;
-        let (installation, account) = (own.installation, own.account);
-        let (entries, signing) = (own.log.clone(), own.key());
-        super::commands::profile(&name, &description)?;
-        let mut nonce = [0; 16];
-        self.rng.fill(&mut nonce);
-        let id = super::agreed::group_id(installation, &nonce);
-        let mut log = LogSet::default();
-        log.extend(&entries);
-        let authority = Authority::of_owner(account);
-        let agreed = Agreed { name, description, authority, log_digest: log.digest() };
-        let first = self.new_state();
-        let record = GroupRecord {
-            creator: installation,
-            nonce,
-            period: self.config.topic_period.as_secs().max(1),
-            root: Some(first),
-            joined: 0,
-            came_at: Vec::new(),
-            baselines: Vec::new(),
-            revoked: Vec::new(),
-            pending: None,
-            invitation: None,
-            passed_over: Vec::new(),
-            update_at: Timestamp::ZERO,
-            leaving: false,
-        };
-        let extensions = agreed.extensions(&Parameters::of(&record));
-        let identity = members::identity(account, installation);
-        let provider = self.provider(tx, View::Child { group: id, parent: None, child: first });
-        let group = mls::group::create(&provider, &signing, &identity, &extensions)?;
-        provider.keep()?;
-        let state = self.state_record(tx, id, first, &group, agreed)?;
-        self.loaded.put(Place::now(id, first), Loaded::new(group));
-        let leaf = Leaf { installation, since: None };
-        let line = Line::new(state, [(leaf, account)], log);
-        let group = Group::new(record, Some(line));
-        group.save(tx, &id)?;
-        group.save_send(tx, &id)?;
-        group.save_root(tx, &id)?;
-        self.groups.insert(id, group);
-        self.wait_for_quiet(tx, id);
-        self.plan_leaf_update(tx, id, false)?;
-        self.keep_rejoin(tx, id, first)?;
-        self.topics.clear();
-        Ok(Answer::GroupCreated { group: id })
-    }
-
-    /// The record of a new state.
-    pub(super) fn state_record(
-        &self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        state: StateId,
-        group: &MlsGroup,
-        agreed: Agreed,
-    ) -> Result<StateRecord, Fault> {
-        let keys = export_keys(group, &self.provider(tx, View::Base(id, state)))?;
-        Ok(StateRecord {
-            id: state,
-            epoch: mls::group::epoch(group),
-            keys: Some(keys),
-            since: tx.now,
-            agreed,
-            commit: None,
-            attached: Vec::new(),
-            fulfils: Vec::new(),
-        })
-    }
-
     /// Whether an own commit can be made now: one at a time.
     pub(super) fn may_commit(&self, id: GroupId) -> bool {
         self.groups.get(&id).is_some_and(|group| {
@@ -166,50 +86,31 @@ impl Inner {
         let own = self.own()?;
         let author = (own.installation, own.account);
         let group = self.joined(id)?;
-        let line = group.line.as_ref().ok_or(Fault::Bug("a joined group without states"))?;
-        let tip = line.tip().ok_or(Fault::Bug("a joined group without a state"))?.clone();
-        let mut log = line.log.clone();
+        let tip = group.tip().ok_or(Fault::Bug("a joined group without a state"))?.id;
+        let from =
+            group.parent(tip).ok_or(Fault::Bug("a joined group without its newest state"))?;
+        let mut log = from.log.clone();
         let attached = log.missing(&plan.attached);
         log.extend(&attached);
         plan.agreed.log_digest = log.digest();
-        let mut adds: Vec<_> = plan.adds.iter().map(|(a, p)| (p.installation, *a)).collect();
-        adds.extend(plan.swap.iter().map(|s| (s.request.installation, s.request.account)));
-        let swaps: Vec<_> = plan.swap.iter().map(|s| s.request.installation).collect();
-        let leaving: Vec<InstallationId> = plan.words.iter().map(|(i, _)| *i).collect();
-        let parameters = group.parameters();
-        let uses = Proposed {
-            author,
-            adds: &adds,
-            removes: &plan.removes,
-            leaving: &leaving,
-            swaps: &swaps,
-            members: &line.members,
-            before: (&tip.agreed, &parameters),
-            after: (&plan.agreed, &parameters),
-            log: &log,
-        }
-        .judge()
-        .map_err(|breach| Stop::Command(CommandError::NotAllowed(breach.to_string())))?;
-        let revoked = revoked_by(&log, &attached, &line.members);
         let (agreed, fulfils) = (plan.agreed.clone(), std::mem::take(&mut plan.fulfils));
-        let mut removes = plan.removes.clone();
-        removes.extend(&leaving);
-        let gone: Vec<InstallationId> = removes.iter().chain(&swaps).copied().collect();
+        let moves = plan.moves();
+        let proposed = from.proposed(author, &moves, (&agreed, &from.parameters), &log);
+        let uses = proposed
+            .judge()
+            .map_err(|breach| Stop::Command(CommandError::NotAllowed(breach.to_string())))?;
         let next = self.new_state();
-        let provider =
-            self.provider(tx, View::Child { group: id, parent: Some(tip.id), child: next });
-        let made = self.make_commit(tx, id, &provider, plan, &gone, &attached, &log)?;
+        let provider = self.provider(tx, View::Child { group: id, parent: Some(tip), child: next });
+        let made = self.make_commit(tx, id, &provider, plan, &attached, &log)?;
         provider.keep()?;
         self.mark_seen(tx, id, &made.content);
-        self.note_frame(tx, id, tip.id, &made.content)?;
-        let moves = Moves { adds, removes, swaps };
-        let mut commit = effect(&tip, author, &made.commit, moves, uses, &agreed);
-        commit.revokes = revoked;
+        self.note_frame(tx, id, tip, &made.content)?;
+        let commit = proposed.effect(uses, &made.commit, &attached);
         let mut state = self.state_record(tx, id, next, &made.group, agreed)?;
         state.commit = Some(commit);
         (state.attached, state.fulfils) = (attached, fulfils);
         tx.overlay.put(commit_key(&id, next), made.content.clone());
-        let kind = OutgoingKind::Commit { group: id, state: tip.id };
+        let kind = OutgoingKind::Commit { group: id, state: tip };
         let outgoing = self.enqueue(tx, kind, made.content, tx.now)?;
         self.loaded.put(Place::now(id, next), Loaded::new(made.group));
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
@@ -224,14 +125,12 @@ impl Inner {
     }
 
     /// The part of a commit that MLS can refuse, all in the child that the provider shows.
-    #[allow(clippy::too_many_arguments)]
     fn make_commit(
         &self,
         tx: &Tx<'_>,
         id: GroupId,
         provider: &Provider<'_>,
         plan: Plan,
-        removes: &[InstallationId],
         attached: &[Vec<u8>],
         log: &LogSet,
     ) -> Result<Made, Stop> {
@@ -239,10 +138,12 @@ impl Inner {
         let group = self.joined(id)?;
         let changed = group.agreed().is_none_or(|before| *before != plan.agreed);
         let extensions = plan.agreed.extensions(&group.parameters());
+        let Moves { removes, leaving, swaps, .. } = plan.moves();
+        let removes = [removes, leaving, swaps].concat();
         let adds = plan.adds.into_iter().map(|(_, package)| package);
         let proposals = Proposals {
             adds: adds.chain(plan.swap.iter().map(|s| s.request.package.clone())).collect(),
-            removes,
+            removes: &removes,
             extensions: changed.then_some(extensions.as_slice()),
             update: plan.update,
         };
@@ -305,7 +206,12 @@ impl Inner {
 
     /// Puts a state into the graph and settles where the group stands; `false` if the state it
     /// comes from is not kept any more.
-    fn enter(&mut self, tx: &mut Tx<'_>, id: GroupId, state: StateRecord) -> Result<bool, Fault> {
+    pub(super) fn enter(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        state: StateRecord,
+    ) -> Result<bool, Fault> {
         let Some(line) = self.groups.get_mut(&id).and_then(|g| g.line.as_mut()) else {
             return Ok(false);
         };
@@ -329,161 +235,6 @@ impl Inner {
         Ok(true)
     }
 
-    /// Another member's commit, sealed under `state`: its content, and the time of its envelope.
-    /// Whether it holds and entered the graph.
-    pub(super) fn commit_received(
-        &mut self,
-        tx: &mut Tx<'_>,
-        id: GroupId,
-        state: StateId,
-        handshake: &pb::Handshake,
-        (content, at): (&[u8], Timestamp),
-    ) -> Result<bool, Fault> {
-        let Some(from) = self.groups.get(&id).and_then(|g| g.state(state)).cloned() else {
-            return Ok(false);
-        };
-        let next = self.new_state();
-        let parent = Some(state);
-        let provider = self.provider(tx, View::Child { group: id, parent, child: next });
-        let applied = self.apply(tx, id, &provider, (&from, next), handshake)?;
-        if let Ok((_, Some(_))) = &applied {
-            provider.keep()?;
-        }
-        match applied {
-            Ok((record, group)) => {
-                if let Some(group) = group {
-                    self.loaded.put(Place::now(id, next), Loaded::new(group));
-                }
-                tx.overlay.put(commit_key(&id, next), content.to_vec());
-                let open = record.keys.is_some();
-                let entered = self.enter(tx, id, record)?;
-                if entered && open {
-                    // what was sealed under the new state may have come before this commit, and
-                    // before the state that it leaves was known here: archives are not in order,
-                    // and the commit itself may be a repeat
-                    self.replay(tx, id, next, from.since.min(at - REPEATED_WITHIN));
-                }
-                Ok(entered)
-            }
-            Err((installation, reason)) => {
-                self.refuse(tx, Some(id), installation, reason)?;
-                Ok(false)
-            }
-        }
-    }
-
-    /// Processes a commit in the child that the provider shows, and judges it by the state it
-    /// leaves alone. Without a group if it takes this installation out.
-    fn apply(
-        &self,
-        tx: &Tx<'_>,
-        id: GroupId,
-        provider: &Provider<'_>,
-        (from, next): (&StateRecord, StateId),
-        handshake: &pb::Handshake,
-    ) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
-        let mut group = load(provider)?;
-        let received = mls::message::receive(&mut group, provider, &handshake.commit)?;
-        let Inbound::Commit(staged) = received else {
-            return Ok(Err((None, RefusedReason::Mls)));
-        };
-        let Some(author) = members::parse(&staged.sender) else {
-            return Ok(Err((None, RefusedReason::Mls)));
-        };
-        let refused = |reason| Ok(Err((Some(author.0), reason)));
-        let judged = match self.judge(id, from, &group, author, &staged, handshake) {
-            Ok(judged) => judged,
-            Err(reason) => return refused(reason),
-        };
-        let Judged { commit, agreed } = judged;
-        let (mut record, group) = if staged.removes_self() {
-            let closed = StateRecord {
-                id: next,
-                epoch: staged.epoch,
-                keys: None,
-                since: tx.now,
-                agreed,
-                commit: None,
-                attached: Vec::new(),
-                fulfils: Vec::new(),
-            };
-            (closed, None)
-        } else {
-            staged.merge(&mut group, provider)?;
-            (self.state_record(tx, id, next, &group, agreed)?, Some(group))
-        };
-        record.commit = Some(commit);
-        record.attached = handshake.log_entries.clone();
-        Ok(Ok((record, group)))
-    }
-
-    /// The rules of the groups here, beyond those of MLS.
-    fn judge(
-        &self,
-        id: GroupId,
-        from: &StateRecord,
-        mls_group: &MlsGroup,
-        author: (InstallationId, AccountId),
-        staged: &Staged,
-        handshake: &pb::Handshake,
-    ) -> Result<Judged, RefusedReason> {
-        let group = self.groups.get(&id).ok_or(RefusedReason::Invalid)?;
-        let line = group.line.as_ref().ok_or(RefusedReason::Invalid)?;
-        let identity = |p: &Package| {
-            members::parse_identity(&p.identity).filter(|(named, _)| *named == p.installation)
-        };
-        let adds: Option<Vec<_>> = staged.adds.iter().map(identity).collect();
-        let gone: Option<Vec<_>> = staged.removes.iter().map(members::parse).collect();
-        let adds = adds.ok_or(RefusedReason::Malformed)?;
-        let gone: Vec<InstallationId> =
-            gone.ok_or(RefusedReason::Malformed)?.into_iter().map(|(i, _)| i).collect();
-        let parameters = group.parameters();
-        let (after, after_parameters) = match &staged.extensions {
-            None => (from.agreed.clone(), parameters),
-            Some(all) => Agreed::parse(all).ok_or(RefusedReason::Malformed)?,
-        };
-        let before: std::collections::BTreeMap<InstallationId, AccountId> =
-            line.graph.members(from.id).into_iter().map(|(i, (_, a))| (i, a)).collect();
-        let mut log = line.log_at(from.id);
-        if !handshake.log_entries.iter().all(|entry| log.insert(entry) == Some(true)) {
-            return Err(RefusedReason::NotAllowed);
-        }
-        let mut leaving = Vec::new();
-        for word in &handshake.words {
-            let leaver = leaver(id, word, mls_group).ok_or(RefusedReason::NotAllowed)?;
-            if !gone.contains(&leaver) || leaving.contains(&leaver) {
-                return Err(RefusedReason::NotAllowed);
-            }
-            leaving.push(leaver);
-        }
-        let swaps = super::rejoin::swapped(id, mls_group, staged, &handshake.requests)
-            .ok_or(RefusedReason::NotAllowed)?;
-        let gone: Vec<_> = gone.into_iter().filter(|i| !swaps.contains(i)).collect();
-        let removes: Vec<_> = gone.iter().filter(|i| !leaving.contains(i)).copied().collect();
-        let proposed = Proposed {
-            author,
-            adds: &adds,
-            removes: &removes,
-            leaving: &leaving,
-            swaps: &swaps,
-            members: &before,
-            before: (&from.agreed, &parameters),
-            after: (&after, &after_parameters),
-            log: &log,
-        };
-        let uses = proposed.judge().map_err(|breach| {
-            tracing::debug!(%breach, "a commit is refused");
-            match breach {
-                Breach::Unproven => RefusedReason::Unproven,
-                _ => RefusedReason::NotAllowed,
-            }
-        })?;
-        let moves = Moves { adds, removes: gone, swaps };
-        let mut commit = effect(from, author, &handshake.commit, moves, uses, &after);
-        commit.revokes = revoked_by(&log, &handshake.log_entries, &before);
-        Ok(Judged { commit, agreed: after })
-    }
-
     /// Deletes what is kept of states.
     pub(super) fn drop_states(
         &mut self,
@@ -500,95 +251,4 @@ impl Inner {
         self.loaded.forget(id, states);
         Ok(())
     }
-}
-
-/// A commit that was processed and found good: the state after it.
-type Applied = (StateRecord, Option<MlsGroup>);
-
-/// What judging a commit gives.
-struct Judged {
-    commit: Commit,
-    agreed: Agreed,
-}
-
-/// Whose leaves come and go.
-struct Moves {
-    adds: Vec<(InstallationId, AccountId)>,
-    removes: Vec<InstallationId>,
-    swaps: Vec<InstallationId>,
-}
-
-/// What a commit does, as the graph takes it.
-fn effect(
-    from: &StateRecord,
-    (author, account): (InstallationId, AccountId),
-    commit: &[u8],
-    Moves { adds, removes, swaps }: Moves,
-    uses: Rights,
-    after: &Agreed,
-) -> Commit {
-    let changed = after.authority != from.agreed.authority;
-    Commit {
-        parent: from.id,
-        author,
-        account,
-        tie: tie_of(from, commit),
-        adds,
-        removes,
-        swaps,
-        uses,
-        authority: changed.then(|| after.authority.clone()),
-        revokes: Vec::new(),
-    }
-}
-
-/// What is derived from a state.
-pub(super) fn export_keys(
-    group: &MlsGroup,
-    provider: &Provider<'_>,
-) -> Result<StateKeys, MlsError> {
-    Ok(StateKeys {
-        wire: Secret32(*mls::group::export(group, provider, WIRE_EXPORT, &[])?),
-        tie: Secret32(*mls::group::export(group, provider, TIE_EXPORT, &[])?),
-        name: *mls::group::export(group, provider, NAME_EXPORT, &[])?,
-    })
-}
-
-/// What decides between a commit that leaves a state and others that do, if they weigh the same.
-/// Made with a secret of the state, so that nobody else can tell, nor choose who wins without a
-/// commit for each try.
-pub(super) fn tie_of(from: &StateRecord, commit: &[u8]) -> [u8; 32] {
-    let secret = from.keys.as_ref().map_or([0; 32], |keys| keys.tie.0);
-    kdf::hash(label::COMMIT_TIE, &[&secret, commit])
-}
-
-/// The members that entries which come with a commit prove to be live no more.
-fn revoked_by(
-    log: &LogSet,
-    attached: &[Vec<u8>],
-    members: &std::collections::BTreeMap<InstallationId, AccountId>,
-) -> Vec<InstallationId> {
-    if attached.is_empty() {
-        return Vec::new();
-    }
-    let mut concerned = LogSet::default();
-    concerned.extend(attached);
-    let accounts = concerned.accounts();
-    members
-        .iter()
-        .filter(|(i, account)| accounts.contains(account) && !log.is_live(**account, **i))
-        .map(|(installation, _)| *installation)
-        .collect()
-}
-
-/// Whose leaf a signed word allows to take out of the state that `group` is in.
-pub(super) fn leaver(
-    id: GroupId,
-    word: &pb::SignedWord,
-    group: &MlsGroup,
-) -> Option<InstallationId> {
-    let core = SignedCore::from_parts(word.core.clone(), &word.signature)?.verify()?;
-    let key = core.leave()?;
-    let same = mls::group::leaf_key(group, &core.installation).is_some_and(|leaf| leaf == key);
-    (core.group == id && same).then_some(core.installation)
 }

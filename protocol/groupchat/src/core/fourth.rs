@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use super::agreed::Agreed;
-use super::commits::{export_keys, tie_of};
+use super::create::export_keys;
+use super::effect::tie_of;
 use super::group::{entry_key, leaf_key, state_key};
 use super::log_set::LogSet;
 use super::records::{

@@ -11,7 +11,6 @@ use prost::Message as _;
 use rand::seq::SliceRandom as _;
 use waku_groupchat_waku::WakuMessage;
 
-use super::changes::is_open;
 use super::gaps::AWAITED;
 use super::log_set::LogSet;
 use super::records::{
@@ -19,6 +18,7 @@ use super::records::{
     Secret32, Wish, key, write,
 };
 use super::search::Search;
+use super::wishes::is_open;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::{RecordAssembler, RecordOutcome};
 use crate::api::{Answer, CommandError, Event, RefusedReason};

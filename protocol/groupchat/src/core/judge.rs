@@ -3,9 +3,10 @@
 //! Every honest member decides alike, whenever it sees the commit. Newer account log entries that
 //! somebody holds decide nothing here; they lead to commits of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::agreed::{Agreed, Parameters};
+use super::effect::{Moves, Parent};
 use super::log_set::LogSet;
 use crate::order::roles::{Authority, Right, Rights};
 use crate::{AccountId, InstallationId};
@@ -33,19 +34,11 @@ pub(super) enum Breach {
     LogDigest,
 }
 
-/// A commit with what it changes.
+/// A commit with what it changes: made by [`Parent::proposed`].
 pub(super) struct Proposed<'a> {
+    pub(super) parent: &'a Parent,
     pub(super) author: (InstallationId, AccountId),
-    pub(super) adds: &'a [(InstallationId, AccountId)],
-    /// Who goes, but for those in `leaving` and `swaps`.
-    pub(super) removes: &'a [InstallationId],
-    /// Who goes by its own word.
-    pub(super) leaving: &'a [InstallationId],
-    /// Whose leaf is exchanged at its own word.
-    pub(super) swaps: &'a [InstallationId],
-    /// Who is in the state before.
-    pub(super) members: &'a BTreeMap<InstallationId, AccountId>,
-    pub(super) before: (&'a Agreed, &'a Parameters),
+    pub(super) moves: &'a Moves,
     pub(super) after: (&'a Agreed, &'a Parameters),
     /// The entries attached before, and those that it brings.
     pub(super) log: &'a LogSet,
@@ -54,7 +47,7 @@ pub(super) struct Proposed<'a> {
 impl Proposed<'_> {
     /// The rights that it uses, if it may be.
     pub(super) fn judge(&self) -> Result<Rights, Breach> {
-        if self.before.1 != self.after.1 {
+        if self.parent.parameters != *self.after.1 {
             return Err(Breach::Parameters);
         }
         if self.after.0.log_digest != self.log.digest() {
@@ -69,17 +62,17 @@ impl Proposed<'_> {
     }
 
     fn authority(&self) -> &Authority {
-        &self.before.0.authority
+        &self.parent.agreed.authority
     }
 
     /// An account adds its own installations without any right.
     fn adds(&self) -> Result<Rights, Breach> {
         let mut uses = Rights::NONE;
-        for &(installation, account) in self.adds {
+        for &(installation, account) in &self.moves.adds {
             if !self.log.is_live(account, installation) {
                 return Err(Breach::Unproven);
             }
-            if account != self.author.1 && !self.swaps.contains(&installation) {
+            if account != self.author.1 && !self.moves.swaps.contains(&installation) {
                 uses = uses.with(Right::Add);
             }
         }
@@ -90,8 +83,8 @@ impl Proposed<'_> {
     /// live any more.
     fn removes(&self) -> Result<Rights, Breach> {
         let (mut uses, own) = (Rights::NONE, self.authority().role(self.author.1));
-        for installation in self.removes {
-            let Some(&account) = self.members.get(installation) else { continue };
+        for installation in &self.moves.removes {
+            let Some(&account) = self.parent.members.get(installation) else { continue };
             if account == self.author.1 || !self.log.is_live(account, *installation) {
                 continue;
             }
@@ -104,7 +97,7 @@ impl Proposed<'_> {
     }
 
     fn profile(&self) -> Rights {
-        let (before, after) = (self.before.0, self.after.0);
+        let (before, after) = (&self.parent.agreed, self.after.0);
         let same = before.name == after.name && before.description == after.description;
         if same { Rights::NONE } else { Rights::NONE.with(Right::Profile) }
     }
@@ -145,10 +138,11 @@ impl Proposed<'_> {
     }
 
     fn accounts_after(&self) -> BTreeSet<AccountId> {
-        let gone = |i: &InstallationId| {
-            [self.removes, self.leaving, self.swaps].iter().any(|list| list.contains(i))
-        };
-        let stay = self.members.iter().filter(|(i, _)| !gone(i)).map(|(_, account)| *account);
-        stay.chain(self.adds.iter().map(|(_, account)| *account)).collect()
+        let Moves { adds, removes, leaving, swaps } = self.moves;
+        let gone =
+            |i: &InstallationId| [removes, leaving, swaps].iter().any(|list| list.contains(i));
+        let stay =
+            self.parent.members.iter().filter(|(i, _)| !gone(i)).map(|(_, account)| *account);
+        stay.chain(adds.iter().map(|(_, account)| *account)).collect()
     }
 }

@@ -14,9 +14,12 @@
 //! | [`commands`] | what people and programs ask |
 //! | [`inbound`], [`reading`], [`told`] | what arrives on a group's topics |
 //! | [`group`], [`log_set`], [`agreed`] | a group's states, what proves its members, what they agree on |
-//! | [`commits`], [`judge`] | commits, own ones and others', and whether they may be |
+//! | [`create`] | new groups, and what is derived from a state |
+//! | [`commits`], [`received`] | commits, own ones and others' |
+//! | [`judge`], [`effect`] | whether a commit may be, and what it does |
 //! | [`standing`] | where a group stands, and what follows when that changes |
-//! | [`changes`], [`leaf_updates`] | what members ask to change, until it stands |
+//! | [`changes`], [`leaving`], [`leaf_updates`] | what members ask to change |
+//! | [`wishes`] | what was asked for, until it stands for good |
 //! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
 //! | [`loaded`] | MLS groups in memory |
 //! | [`clock`] | how far the own clock is off |
@@ -38,6 +41,8 @@ mod commands;
 mod commits;
 mod confirm;
 mod copied;
+mod create;
+mod effect;
 mod fetch;
 mod fourth;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -50,6 +55,7 @@ mod invite;
 mod join;
 mod judge;
 mod leaf_updates;
+mod leaving;
 mod linking;
 mod loaded;
 mod log_set;
@@ -59,6 +65,7 @@ mod outbox;
 mod queries;
 mod queue;
 mod reading;
+mod received;
 pub(crate) mod records;
 mod register;
 mod rejoin;
@@ -76,6 +83,7 @@ mod third;
 mod told;
 mod topics;
 mod upkeep;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -366,7 +366,7 @@ impl Inner {
     /// The state that this very commit leads to, if it is in the graph.
     fn after(&self, id: GroupId, state: StateId, commit: &[u8]) -> Option<StateId> {
         let line = self.groups.get(&id)?.line.as_ref()?;
-        let tie = crate::core::commits::tie_of(line.states.get(&state)?, commit);
+        let tie = crate::core::effect::tie_of(line.states.get(&state)?, commit);
         line.graph
             .children(state)
             .find(|next| line.graph.commit(*next).is_some_and(|c| c.tie == tie))

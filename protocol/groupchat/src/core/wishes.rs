@@ -1,0 +1,158 @@
+//! What was asked for, from the commit that carries it out until that stands for good.
+
+use std::time::Duration;
+
+use super::records::{IntentRecord, Wish, write};
+use super::{Fault, Inner, Stop, Tx};
+use crate::api::Event;
+use crate::mls::StateId;
+use crate::{AccountId, GroupId, Timestamp};
+
+/// A change whose commit lost its place is tried again within this time for each commit that
+/// competed with it.
+const AGAIN_WITHIN: Duration = Duration::from_secs(4);
+
+impl Inner {
+    pub(super) fn put_off(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        sequence: u64,
+        due: Timestamp,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        if let Some(change) = group.changes.get_mut(&sequence) {
+            change.due = due;
+        }
+        group.save_change(tx, &id, sequence)?;
+        Ok(())
+    }
+
+    pub(super) fn forget_change(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        sequence: u64,
+    ) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        group.changes.remove(&sequence);
+        group.save_change(tx, &id, sequence)?;
+        Ok(())
+    }
+
+    pub(super) fn change_failed(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        sequence: u64,
+        stop: Stop,
+    ) -> Result<(), Fault> {
+        let reason = match stop {
+            Stop::Fault(fault) => return Err(fault),
+            Stop::Command(error) => error.to_string(),
+        };
+        let Some(change) = self.groups.get(&id).and_then(|g| g.changes.get(&sequence)) else {
+            return Ok(());
+        };
+        let what = change.change.kind();
+        self.forget_change(tx, id, sequence)?;
+        self.emit(tx, Event::ChangeFailed { group: id, change: what, reason })
+    }
+
+    /// An own commit is in the graph: what it carries out waits for it to stand for good.
+    pub(super) fn fulfilled(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        state: StateId,
+        wishes: &[Wish],
+    ) -> Result<(), Fault> {
+        self.mark_wishes(tx, id, wishes, Some(state), tx.now)
+    }
+
+    /// Own commits lost their place: what they carry out is made again, after a random time.
+    pub(super) fn reopen(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        abandoned: &[StateId],
+    ) -> Result<(), Fault> {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else { return Ok(()) };
+        let competing = abandoned
+            .iter()
+            .filter_map(|state| line.graph.commit(*state))
+            .map(|commit| line.graph.children(commit.parent).count())
+            .max()
+            .unwrap_or(1);
+        let lost = |done: &Option<StateId>| done.is_some_and(|state| abandoned.contains(&state));
+        let changes = self.groups.get(&id).into_iter().flat_map(|g| &g.changes);
+        let mut wishes: Vec<Wish> =
+            changes.filter(|(_, c)| lost(&c.done)).map(|(s, _)| Wish::Change(*s)).collect();
+        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
+        wishes.extend(
+            intents.filter(|(_, i)| lost(&i.done)).map(|((_, account), _)| Wish::Add(*account)),
+        );
+        let within = AGAIN_WITHIN * u32::try_from(competing).unwrap_or(u32::MAX);
+        let due = tx.now + self.rng.duration_below(within);
+        self.mark_wishes(tx, id, &wishes, None, due)
+    }
+
+    pub(super) fn mark_wishes(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        wishes: &[Wish],
+        done: Option<StateId>,
+        due: Timestamp,
+    ) -> Result<(), Fault> {
+        for wish in wishes {
+            match wish {
+                Wish::Change(sequence) => {
+                    let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+                    if let Some(change) = group.changes.get_mut(sequence) {
+                        (change.done, change.due) = (done, due);
+                        group.save_change(tx, &id, *sequence)?;
+                    }
+                }
+                Wish::Add(account) => {
+                    if let Some(intent) = self.intents.get_mut(&(id, *account)) {
+                        (intent.done, intent.retry) = (done, due);
+                        write(tx.overlay, super::invite::intent_key(id, *account), intent)?;
+                    }
+                    self.assemblers.retain(|(g, a, _), _| (*g, a) != (id, account));
+                    self.topics.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was carried out by a commit that is older than the oldest kept state stands for good.
+    pub(super) fn close_fulfilled(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let Some(line) = &group.line else { return Ok(()) };
+        let settled = |done: Option<StateId>| {
+            done.is_some_and(|state| !line.graph.contains(state) || state == line.graph.root())
+        };
+        let changes: Vec<u64> =
+            group.changes.iter().filter(|(_, c)| settled(c.done)).map(|(s, _)| *s).collect();
+        let adds: Vec<AccountId> = self
+            .intents
+            .iter()
+            .filter(|((group, _), intent)| *group == id && settled(intent.done))
+            .map(|((_, account), _)| *account)
+            .collect();
+        for sequence in changes {
+            self.forget_change(tx, id, sequence)?;
+        }
+        for account in adds {
+            self.forget_intent(tx, id, account);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an intent is open: found, and not carried out.
+pub(super) fn is_open(intent: &IntentRecord) -> bool {
+    intent.found.is_some() && intent.done.is_none()
+}
