@@ -25,6 +25,7 @@ pub mod node;
 mod openapi;
 pub mod options;
 pub mod publisher;
+mod qr;
 pub mod rest;
 #[cfg(test)]
 mod testing;

@@ -36,11 +36,33 @@ pub fn link(net: &mut Network, first: NodeId) -> NodeId {
         other => panic!("a link request: {other:?}"),
     };
     net.command(first, Command::AcceptLink { request }).expect("a good request");
+    compare(net, [first, node]);
     let linked = net.run_until(PATIENCE, |net| {
         net.node(node).core().account().expect("memory does not fail").is_some()
     });
     assert!(linked, "linked in time");
     node
+}
+
+/// Compares the digits of a linking that is under way, on both sides.
+///
+/// # Panics
+///
+/// If they are not shown in time.
+pub fn compare(net: &mut Network, sides: [NodeId; 2]) {
+    let digits = |net: &Network, node| {
+        net.node(node).core().linking().expect("memory").and_then(|l| l.digits)
+    };
+    let shown =
+        net.run_until(PATIENCE, |net| sides.iter().all(|side| digits(net, *side).is_some()));
+    assert!(shown, "both have answered in time");
+    let [first, second] = sides.map(|side| digits(net, side).expect("shown"));
+    assert_eq!(first, second);
+    for side in sides {
+        let confirm = Command::ConfirmLink { digits: first.clone() };
+        let answer = net.command(side, confirm).expect("under way");
+        assert!(matches!(answer, Answer::LinkCompared { same: true }));
+    }
 }
 
 /// Makes a group of `creator` and everybody behind `cards`; waits until all `nodes` are in it, at

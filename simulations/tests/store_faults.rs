@@ -7,7 +7,7 @@ use std::time::Duration;
 use waku_groupchat_core::api::views::{GapState, GroupState, MessageView, SendState};
 use waku_groupchat_core::api::{Answer, Command, CommandError, Event};
 use waku_groupchat_core::{Core, GroupId, Store};
-use waku_groupchat_simulations::cast::{gaps, publishes, read};
+use waku_groupchat_simulations::cast::{self, gaps, publishes, read};
 use waku_groupchat_simulations::network::{Links, Mishap, Network, NodeId};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -172,6 +172,7 @@ fn linking(who: Who, mishap: Option<Mishap>) -> u64 {
         other => panic!("a link request: {other:?}"),
     };
     net.command(first, Command::AcceptLink { request }).expect("a good request");
+    cast::compare(&mut net, [first, second]);
     net.run_for(MINUTE * 10);
     let accounts = [first, second].map(|node| {
         let core = net.node(node).core();

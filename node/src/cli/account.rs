@@ -3,17 +3,14 @@
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
-use waku_groupchat_core::api::Event;
 use waku_groupchat_core::api::views::AccountView;
 
 use super::client::Client;
-use super::follow::Follower;
 use super::text::{date_time, fields, table};
-use super::wait::{self, Progress, WaitArgs};
-use super::{CliError, NodeArgs, Page};
-use crate::chat::api::types::{
-    CreatedAccount, Installations, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
-};
+use super::wait::WaitArgs;
+use super::{CliError, NodeArgs, Page, link};
+use crate::chat::api::types::{CreatedAccount, Installations, NewAccount};
+use crate::qr;
 
 /// `account` and what stands before its command.
 #[derive(Clone, Debug, Args)]
@@ -32,7 +29,11 @@ pub(super) enum AccountCommand {
     /// Show the account and this installation
     Show,
     /// Print the contact card: who has it can invite the account
-    Card,
+    Card {
+        /// As a QR code too
+        #[arg(long)]
+        qr: bool,
+    },
     /// Make a request to become an installation of an existing account
     LinkRequest,
     /// Take in the installation that made a request
@@ -42,6 +43,17 @@ pub(super) enum AccountCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Show the linking that is under way, with the digits to compare
+    Link,
+    /// Say which digits the other side of the linking shows
+    LinkConfirm {
+        /// Eight digits; spaces and dashes do not count
+        digits: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Give up the linking that is under way
+    LinkCancel,
     /// List the account's installations
     Installations,
 }
@@ -59,43 +71,24 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
             let account: AccountView = client.get("/accounts")?;
             Page::new(&account, shown(&account))
         }
-        AccountCommand::Card => {
+        AccountCommand::Card { qr } => {
             let account: AccountView = client.get("/accounts")?;
-            let text = format!("{}\n", account.card);
+            // No card is too long for a code.
+            let code =
+                if *qr { qr::terminal(&account.card).unwrap_or_default() } else { String::new() };
+            let text = format!("{}\n{code}", account.card);
             Page::new(&account, text)
         }
-        AccountCommand::LinkRequest => {
-            let made: LinkRequested = client.post("/installations/requests", &NewAccount {})?;
-            Page::new(&made, requested(&made))
-        }
-        AccountCommand::LinkAccept { request, wait } => accept_link(client, request, *wait),
+        AccountCommand::LinkRequest => link::request(client),
+        AccountCommand::LinkAccept { request, wait } => link::accept(client, request, *wait),
+        AccountCommand::Link => link::show(client),
+        AccountCommand::LinkConfirm { digits, wait } => link::confirm(client, digits, *wait),
+        AccountCommand::LinkCancel => link::cancel(client),
         AccountCommand::Installations => {
             let answer: Installations = client.get("/installations")?;
             Page::new(&answer, installations(&answer))
         }
     }
-}
-
-fn accept_link(client: &Client, request: &str, wait: WaitArgs) -> Result<Page, CliError> {
-    let body = LinkRequest { request: request.trim().to_owned() };
-    // Before it begins, so that nothing of it is missed.
-    let follower = wait.wait.then(|| Follower::open(client, None)).transpose()?;
-    let accepted: LinkAccepted = client.post("/installations", &body)?;
-    let new = accepted.installation;
-    let Some(mut follower) = follower else {
-        let text = format!(
-            "Linking installation {new}. It is in once `account installations` lists it.\n"
-        );
-        return Page::new(&accepted, text);
-    };
-    let goes_on = "The node goes on linking it for five minutes after the request was made";
-    wait::until(wait, &mut follower, goes_on, |event| match event {
-        Some(Event::InstallationLinked { installation, .. }) if *installation == new => {
-            Progress::Done
-        }
-        _ => Progress::Going(format!("linking installation {}", new.short())),
-    })?;
-    Page::new(&accepted, format!("Installation {new} is in the account now.\n"))
 }
 
 fn created(made: &CreatedAccount) -> String {
@@ -131,15 +124,6 @@ fn shown(account: &AccountView) -> String {
 
 fn day_text(day: u64) -> String {
     super::text::date(waku_groupchat_core::Timestamp::from_secs(day.saturating_mul(86_400)))
-}
-
-fn requested(made: &LinkRequested) -> String {
-    format!(
-        "Installation  {}\nRequest       {}\n\nAt an installation of the account, within five \
-         minutes:\n\n  waku-groupchat account link-accept {}\n\nThe request holds a secret: give \
-         it to nobody else.\n",
-        made.installation, made.request, made.request
-    )
 }
 
 fn installations(answer: &Installations) -> String {

@@ -141,6 +141,12 @@ pub enum CliError {
         /// Why.
         reason: String,
     },
+    /// A linking ended without a new installation.
+    #[error("nothing was linked: {reason}")]
+    NotLinked {
+        /// Why.
+        reason: String,
+    },
     /// A wait ended before what was waited for.
     #[error("not done in time: {state}. {goes_on}")]
     NotDone {
@@ -195,6 +201,7 @@ impl CliError {
             Self::WriteToken { .. } => "write-token",
             Self::NotInvited { .. } => "not-invited",
             Self::GivenUp { .. } => "given-up",
+            Self::NotLinked { .. } => "not-linked",
             Self::NotDone { .. } => "not-done",
             Self::Event(_) => "event",
             Self::Signals(_) => "signals",

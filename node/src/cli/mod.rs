@@ -14,6 +14,7 @@ mod follow;
 mod group;
 pub mod health;
 mod interrupt;
+mod link;
 mod members;
 mod messages;
 mod missing;

@@ -88,6 +88,8 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         Event::Refused { group, .. } => *group,
         Event::Copied { group } => Some(*group),
         Event::InstallationLinked { .. }
+        | Event::LinkDigits { .. }
+        | Event::LinkFailed { .. }
         | Event::Registered { .. }
         | Event::ClockOff { .. }
         | Event::ClockRight => None,

@@ -122,6 +122,12 @@ impl Lines {
             Event::InstallationLinked { installation, .. } => {
                 format!("installation {} is in the account now", installation.short())
             }
+            Event::LinkDigits { installation, digits } => format!(
+                "linking {}: if it shows {digits} too, waku-groupchat account link-confirm {}",
+                installation.short(),
+                digits.replace(' ', "-")
+            ),
+            Event::LinkFailed { reason, .. } => format!("nothing was linked: {reason}"),
             Event::Registered { day, .. } => {
                 let day = date(Timestamp::from_secs(day.saturating_mul(86_400)));
                 format!("registered for {day}: others can invite this account")

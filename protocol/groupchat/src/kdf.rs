@@ -106,6 +106,10 @@ labels! {
     REGISTRATION_RECORD = "registration record";
     /// Hash: transcript of a linking.
     LINK_TRANSCRIPT = "link transcript";
+    /// Hash: what the accepting side of a linking commits to.
+    LINK_COMMITMENT = "link commitment";
+    /// Hash: the digits that both sides of a linking show.
+    LINK_DIGITS = "link digits";
     /// Signature: a link step's body.
     LINK_STEP = "link step";
     /// Key: mark of an own message in a group, from the installation key; hash of the MLS message.

@@ -59,6 +59,11 @@ struct Gaps {
 }
 
 #[derive(Deserialize)]
+struct Compared {
+    same: bool,
+}
+
+#[derive(Deserialize)]
 struct Events {
     events: Vec<EventRecord>,
 }
@@ -77,6 +82,12 @@ impl Client {
     /// Takes in the installation that made this request.
     pub async fn accept_link(&self, request: &str) -> Result<(), ClientError> {
         self.post("/chat/v1/installations", json!({ "request": request })).await.map(ignore)
+    }
+
+    /// Says which digits the other side of a linking shows; whether they are the own ones.
+    pub async fn confirm_link(&self, digits: &str) -> Result<bool, ClientError> {
+        let body = json!({ "digits": digits });
+        Ok(self.post::<Compared>("/chat/v1/installations/link/digits", body).await?.same)
     }
 
     /// Makes a group.

@@ -131,6 +131,22 @@ async fn link(
     let Cast { cut_off, loser, .. } = plan.cast;
     let events = Events::follow(network.node(node_of(loser)).client.clone());
     network.node(node_of(cut_off)).client.accept_link(&asked.request).await?;
+    let mut shown = Vec::new();
+    for (seat, events) in [(cut_off, &first.events), (loser, &events)] {
+        let what = format!("{} shows digits", plan.label(seat));
+        let digits = |records: &[EventRecord]| {
+            records.iter().rev().find_map(|record| match &record.event {
+                Event::LinkDigits { digits, .. } => Some(digits.clone()),
+                _ => None,
+            })
+        };
+        shown.push((seat, events.until(what, HEARD, digits).await?));
+    }
+    for (seat, digits) in &shown {
+        // what the other side shows
+        let same = network.node(node_of(*seat)).client.confirm_link(digits).await?;
+        anyhow::ensure!(same && *digits == shown[0].1, "both show the same digits");
+    }
     let linked = |event: &Event| {
         matches!(event, Event::InstallationLinked { installation, .. }
             if *installation == asked.installation)

@@ -52,7 +52,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<JsonAnswer<AccountVie
 
 /// Ask to be an installation of an existing account
 ///
-/// The request holds a secret. An installation of the account accepts it within five minutes.
+/// The request holds a secret. An installation of the account accepts it within five minutes; then
+/// both show the same digits.
 #[utoipa::path(
     post, path = "/installations/requests", tag = "account", operation_id = "requestLink",
     request_body = NewAccount,
@@ -71,7 +72,7 @@ pub(super) async fn request_link(
 
 /// Take in the installation that made a request
 ///
-/// The event `installation-linked` follows once it is in.
+/// The event `link-digits` follows: both sides show the same digits, and a person at each says so.
 #[utoipa::path(
     post, path = "/installations", tag = "account", operation_id = "acceptLink",
     request_body = LinkRequest,

@@ -41,6 +41,8 @@ codes! {
     Card = BAD_REQUEST "card";
     /// A link request does not parse, or is too old.
     LinkRequest = BAD_REQUEST "link-request";
+    /// Not the eight digits that are compared.
+    Digits = BAD_REQUEST "digits";
     /// An account is named twice, or is the own one.
     RepeatedAccount = BAD_REQUEST "repeated-account";
     /// The own account is not removed: it leaves.
@@ -63,6 +65,8 @@ codes! {
     NoPath = NOT_FOUND "no-path";
     /// This installation has no account yet.
     NoAccountHere = NOT_FOUND "no-account";
+    /// No linking is under way here: it ended, or took more than five minutes.
+    NoLink = NOT_FOUND "no-link";
     /// No such group here.
     UnknownGroup = NOT_FOUND "unknown-group";
     /// No invitation to this group waits here.
@@ -85,6 +89,8 @@ codes! {
     NotInGroup = CONFLICT "not-in-group";
     /// Only the account's first installation can do this for now.
     OnlyFirstInstallation = CONFLICT "only-first-installation";
+    /// There are no digits to compare yet: the other installation has not answered.
+    NoDigits = CONFLICT "no-digits";
     /// A copy of this installation's database is in use elsewhere, so it sends no more.
     Copied = CONFLICT "copied";
     /// The account is in the group already.

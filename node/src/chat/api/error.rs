@@ -167,6 +167,9 @@ fn refused(error: &CommandError) -> Code {
     match error {
         CommandError::Card(_) => Code::Card,
         CommandError::LinkRequest(_) => Code::LinkRequest,
+        CommandError::NoLink => Code::NoLink,
+        CommandError::NoDigits => Code::NoDigits,
+        CommandError::Digits(_) => Code::Digits,
         CommandError::Length { .. } => Code::Length,
         CommandError::RepeatedAccount(_) => Code::RepeatedAccount,
         CommandError::TooManyCards { .. } => Code::TooManyCards,

@@ -7,16 +7,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
     AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationView,
-    InvitationView, MemberView, MessageKind, MessageView, SendState, TryView,
+    InvitationView, LinkRole, LinkView, MemberView, MessageKind, MessageView, SendState, TryView,
 };
-use waku_groupchat_core::api::{self, ChangeKind, Event, EventRecord, RefusedReason, Role};
+use waku_groupchat_core::api::{
+    self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role,
+};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::types::{
-    AcceptedMessage, CloseReason, CreatedAccount, CreatedGroup, CreatedToken, Events, Gaps, Groups,
-    Installations, Invitations, Inviting, LinkAccepted, LinkRequest, LinkRequested, Members,
-    Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken, Policy, Profile, Removals,
-    StreamClosed, StreamReady, TokenList, TokenView,
+    AcceptedMessage, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken, Events,
+    Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits, LinkRequest,
+    LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken,
+    Policy, Profile, Removals, StreamClosed, StreamReady, TokenList, TokenView,
 };
 use crate::chat::access::Scope;
 
@@ -57,6 +59,18 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "AccountView", &AccountView { account, installation, card: card(), registered_day });
     put(all, "LinkRequested", &LinkRequested { installation, request: request.clone() });
     put(all, "LinkRequest", &LinkRequest { request });
+    let digits = "0412 7780".to_owned();
+    put(all, "LinkDigits", &LinkDigits { digits: digits.clone() });
+    put(all, "Compared", &Compared { same: true });
+    let link = LinkView {
+        role: LinkRole::Existing,
+        other: Some(OTHER_INSTALLATION),
+        digits: Some(digits),
+        confirmed: false,
+        expires: AT,
+        request: None,
+    };
+    put(all, "LinkView", &link);
     put(all, "LinkAccepted", &LinkAccepted { installation: OTHER_INSTALLATION });
     let first = InstallationView { installation, added_at: AT, added_by: None, this: true };
     let second = InstallationView {
@@ -192,6 +206,8 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Registered { account: OWN, day: DAY },
         Event::Message { id: others_message(), account: OTHER },
         Event::InstallationLinked { account: OWN, installation: OTHER_INSTALLATION },
+        Event::LinkDigits { installation: OTHER_INSTALLATION, digits: "0412 7780".to_owned() },
+        Event::LinkFailed { installation: None, reason: LinkFailure::Expired },
         Event::Invited { group: GROUP, account: OTHER, installations: 1 },
         Event::InvitationFailed { group: GROUP, account: OTHER, reason: "is full".to_owned() },
         Event::Invitation { group: GROUP, name: profile.0.clone(), from: OTHER },

@@ -7,6 +7,10 @@
 //! | `POST /installations/requests` | [`types::NewAccount`] | 201 [`types::LinkRequested`] |
 //! | `POST /installations` | [`types::LinkRequest`] | 202 [`types::LinkAccepted`] |
 //! | `GET /installations` | | [`types::Installations`] |
+//! | `GET /installations/link` | | [`views::LinkView`](waku_groupchat_core::api::views::LinkView) |
+//! | `POST /installations/link/digits` | [`types::LinkDigits`] | [`types::Compared`] |
+//! | `DELETE /installations/link` | | 204 |
+//! | `GET /installations/link/request.svg`, `GET /accounts/card.svg` | | an image |
 //! | `POST /groups` | [`types::Profile`] | 201 [`types::CreatedGroup`] |
 //! | `GET /groups` | | [`types::Groups`] |
 //! | `GET /groups/{group}` | | [`GroupView`] |
@@ -53,6 +57,7 @@ mod extract;
 pub(crate) mod fuzzing;
 mod groups;
 mod invitations;
+mod linking;
 mod members;
 #[allow(unused_qualifications, reason = "utoipa's macro qualifies what it is given")]
 mod messages;
@@ -140,10 +145,11 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        AlreadyMember, Busy, Card, Copied, CursorAhead, Expiry, FirstToken, Gone, HasAccount,
-        Length, LinkRequest, NoAccount, NoAccountHere, NoInvitation, NoScope, NotAMember,
-        NotAllowed, NotInGroup, OnlyFirstInstallation, OwnAccount, RepeatedAccount, TokenFile,
-        TooManyCards, TooManyStreams, TooManyTokens, UnknownGroup, UnknownMessage, UnknownToken,
+        AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
+        HasAccount, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits, NoInvitation, NoLink,
+        NoScope, NotAMember, NotAllowed, NotInGroup, OnlyFirstInstallation, OwnAccount,
+        RepeatedAccount, TokenFile, TooManyCards, TooManyStreams, TooManyTokens, UnknownGroup,
+        UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
     let inside = [NoAccount, UnknownGroup, NotInGroup, Copied];
@@ -161,6 +167,10 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Read, &[NoAccountHere], routes!(accounts::show))
         .core(Admin, &[HasAccount], routes!(accounts::request_link))
         .core(Admin, linking, routes!(accounts::accept_link))
+        .core(Read, &[NoAccountHere], routes!(linking::card_code))
+        .core(Admin, &[NoLink], routes!(linking::show, linking::cancel))
+        .core(Admin, &[NoLink, NoDigits, Digits], routes!(linking::confirm))
+        .core(Admin, &[NoLink], routes!(linking::request_code))
         .core(Read, &[], routes!(accounts::installations))
         .core(Manage, &[NoAccount, Length], routes!(groups::create))
         .core(Read, &[], routes!(groups::list))

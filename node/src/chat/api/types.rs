@@ -13,10 +13,12 @@ pub use self::group::{
     CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, NewRole, Policy, Profile,
     Removals,
 };
+pub use self::link::{Compared, LinkDigits};
 use super::schema::{self, events, views};
 use crate::chat::access::Scope;
 
 mod group;
+mod link;
 
 /// To `POST /accounts`: no fields.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -61,7 +63,7 @@ pub struct LinkRequested {
     pub request: String,
 }
 
-/// From `POST /installations`: the exchange has begun; the event `installation-linked` follows.
+/// From `POST /installations`: the exchange has begun; the event `link-digits` follows.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkAccepted {

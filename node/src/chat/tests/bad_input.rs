@@ -66,6 +66,13 @@ async fn requests_that_are_refused_change_nothing() {
             400,
             "link-request",
         ),
+        (
+            "digits of no linking",
+            "/installations/link/digits".into(),
+            json!({"digits": "1234 5678"}),
+            404,
+            "no-link",
+        ),
         ("a second account", "/accounts".into(), json!({}), 409, "has-account"),
         ("no such path", "/grops".into(), json!({}), 404, "no-path"),
         ("no such method", "/events".into(), json!({}), 405, "method"),

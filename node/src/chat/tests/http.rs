@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::rig::Rig;
+use super::rig::{Rig, Sent};
 use crate::extension::Extension;
 
 #[tokio::test]
@@ -56,6 +56,46 @@ async fn an_account_is_made_once_and_found_again() {
     assert_eq!(body["installations"][0]["this"], json!(true));
     let (status, body) = rig.post("/accounts", json!({})).await;
     assert_eq!((status.as_u16(), &body["code"]), (409, &json!("has-account")));
+    rig.chat.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_is_shown_until_it_is_given_up() {
+    let rig = Rig::start().await;
+    let (status, body) = rig.get("/installations/link").await;
+    assert_eq!((status.as_u16(), &body["code"]), (404, &json!("no-link")));
+    let (status, made) = rig.post("/installations/requests", json!({})).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let (status, link) = rig.get("/installations/link").await;
+    assert_eq!((status, &link["request"]), (StatusCode::OK, &made["request"]));
+    assert_eq!((&link["role"], &link["confirmed"]), (&json!("new"), &json!(false)));
+    let digits = json!({ "digits": "1234 5678" });
+    let (status, body) = rig.post("/installations/link/digits", digits.clone()).await;
+    assert_eq!((status.as_u16(), &body["code"]), (409, &json!("no-digits")));
+    let short = json!({ "digits": "123" });
+    let (_, body) = rig.post("/installations/link/digits", short).await;
+    assert_eq!(body["code"], json!("no-digits"));
+
+    let sent = || Sent { token: Some(&rig.token), ..Sent::default() };
+    let path = "/chat/v1/installations/link/request.svg";
+    let response = rig.send(Method::GET, path, sent()).await;
+    assert_eq!(response.headers()["content-type"], "image/svg+xml");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let image = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("an image");
+    assert!(image.starts_with(b"<?xml"));
+
+    let (status, _) = rig.call(Method::DELETE, "/installations/link", None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let (_, body) = rig.call(Method::DELETE, "/installations/link", None).await;
+    assert_eq!(body["code"], json!("no-link"));
+    let (_, body) = rig.post("/installations/link/digits", digits).await;
+    assert_eq!(body["code"], json!("no-link"));
+
+    let response = rig.send(Method::GET, "/chat/v1/accounts/card.svg", sent()).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    rig.post("/accounts", json!({})).await;
+    let response = rig.send(Method::GET, "/chat/v1/accounts/card.svg", sent()).await;
+    assert_eq!(response.headers()["content-type"], "image/svg+xml");
     rig.chat.shutdown().await;
 }
 

@@ -15,6 +15,7 @@ const GOOD: &[(&str, &str)] = &[
     ("description", "Who brings what"),
     ("request", "wgcl1qqqq"),
     ("cards", "wgc1qqqq"),
+    ("digits", "0000 0000"),
     ("scopes", "read"),
     ("expires", "1"),
 ];
@@ -23,6 +24,7 @@ const POSTED: &[&str] = &[
     "/accounts",
     "/installations",
     "/installations/requests",
+    "/installations/link/digits",
     "/groups",
     "/groups/GROUP/messages",
     "/groups/GROUP/invitations",

@@ -1,18 +1,17 @@
-//! Linking: how an account takes in a further installation.
+//! Linking: how an account takes in a further installation, once both sides show the same digits
+//! ([`super::link_compare`]) and a person has said that they do.
 //!
 //! ```text
 //! new                                   existing
-//!  │ request text, shown to a person ────▶ │
 //!  │ ◀──────── offer: account, log, add entry signed by the existing one
 //!  │ answer: its signature under the add, its first key package ────────▶
 //!  │ ◀──────── done: secrets, log with the add, key packages
 //! ```
 //!
-//! Every step is signed by its sender over the hash of the request and all steps before, so a step
-//! of another linking, a repeated one or one out of order is refused. The functions here keep
-//! nothing: they take the bytes of the earlier steps again, so a linking survives a restart wherever
-//! those are kept. Until both sides compare digits, a new installation joins whoever answers its
-//! request first, so the request must reach none but its own account.
+//! Every step but the commitment is signed by its sender over the hash of the request and all steps
+//! before, so a step of another linking, a repeated one or one out of order is refused. The functions
+//! here keep nothing: they take the bytes of the earlier steps again, so a linking survives a restart
+//! wherever those are kept.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -20,8 +19,9 @@ use zeroize::Zeroizing;
 use super::card::Card;
 use super::entry::{AddProposal, Entry, EntryError, MOST_LIVE, SigningKey};
 use super::keys::{InstallationKey, RecoveryKey, RecoverySecret, RegistrationSecret};
+use super::link_compare::Compared;
 use super::link_request::{LinkRequest, LinkStep};
-use super::link_step::{Answer, Offer, Transcript, open_step, sign_step, wipe};
+use super::link_step::{Answer, Offer, open_step, sign_step, wipe};
 use super::log::{EntryRefused, Inserted, Log, LogError};
 use super::parts::PARCEL_BYTES;
 use super::proto;
@@ -60,6 +60,9 @@ pub enum LinkError {
     /// It does not follow the request and the steps before.
     #[error("it belongs to another linking")]
     Transcript,
+    /// What was revealed is not what was committed to.
+    #[error("what it reveals is not what was committed to")]
+    Commitment,
     /// Its signature does not hold, or its sender is another than before.
     #[error("its signature does not hold")]
     Signature,
@@ -97,11 +100,15 @@ pub fn make_request(key: &InstallationKey, rng: &mut (impl CryptoRng + ?Sized)) 
 /// The offer of the existing installation with `key`: the bytes of [`LinkStep::Offer`].
 pub fn make_offer(
     request: &LinkRequest,
+    compared: &Compared,
     key: &InstallationKey,
     log: &Log,
     now: Timestamp,
 ) -> Result<Vec<u8>, LinkError> {
-    check_room(log, key.id(), request.installation())?;
+    may_offer(request, key.id(), log)?;
+    if compared.by != key.id() {
+        return Err(LinkError::Signature);
+    }
     let signer = SigningKey::Installation(key);
     let parents = log.parents_for_new();
     let add = AddProposal::sign(log.account(), parents, request.installation(), signer, now)?;
@@ -112,7 +119,12 @@ pub fn make_offer(
         add_body: add_body.to_vec(),
         add_signature: add_signature.to_vec(),
     };
-    sign_step(key, Transcript::new(request), Content::Offer(offer))
+    sign_step(key, compared.transcript, Content::Offer(offer))
+}
+
+/// Whether installation `by` can take in the one that asks.
+pub fn may_offer(request: &LinkRequest, by: InstallationId, log: &Log) -> Result<(), LinkError> {
+    check_room(log, by, request.installation())
 }
 
 /// What the new installation knows after an offer.
@@ -127,13 +139,18 @@ pub struct Answered {
 }
 
 /// The account that an offer is of, so that a key package for it can be made before answering.
-pub fn offered(request: &LinkRequest, offer: &[u8]) -> Result<AccountId, LinkError> {
-    Ok(Offer::open(request, offer)?.log.account())
+pub fn offered(
+    request: &LinkRequest,
+    compared: &Compared,
+    offer: &[u8],
+) -> Result<AccountId, LinkError> {
+    Ok(Offer::open(request, compared, offer)?.log.account())
 }
 
 /// Checks an offer and answers it, on the new installation with `key`.
 pub fn answer_offer(
     request: &LinkRequest,
+    compared: &Compared,
     key: &InstallationKey,
     offer: &[u8],
     key_package: Vec<u8>,
@@ -141,7 +158,7 @@ pub fn answer_offer(
     if !(1..=KEY_PACKAGE_BYTES).contains(&key_package.len()) {
         return Err(LinkError::KeyPackages);
     }
-    let offer = Offer::open(request, offer)?;
+    let offer = Offer::open(request, compared, offer)?;
     check_room(&offer.log, offer.sender, request.installation())?;
     let join_signature = offer.add.join(key).to_vec();
     let answer = proto::LinkAnswer { join_signature, key_package };
@@ -164,8 +181,10 @@ pub struct Finished {
 
 /// Checks an answer to `offer`, on the existing installation with `key`. `log` is the log as it is
 /// now, which may have grown since the offer.
+#[allow(clippy::too_many_arguments)]
 pub fn finish(
     request: &LinkRequest,
+    compared: &Compared,
     key: &InstallationKey,
     offer: &[u8],
     answer: &[u8],
@@ -173,7 +192,7 @@ pub fn finish(
     secrets: &AccountSecrets,
     key_packages: &KeyPackages,
 ) -> Result<Finished, LinkError> {
-    let offer = Offer::open(request, offer)?;
+    let offer = Offer::open(request, compared, offer)?;
     let answer = Answer::open(request, offer, answer)?;
     let mut log = log.clone();
     match log.insert(answer.entry.clone()) {
@@ -212,18 +231,19 @@ pub struct Linked {
 /// Checks what ends the linking, on the new installation.
 pub fn accept_done(
     request: &LinkRequest,
+    compared: &Compared,
     offer: &[u8],
     answer: &[u8],
     done: &[u8],
 ) -> Result<Linked, LinkError> {
-    let offer = Offer::open(request, offer)?;
+    let offer = Offer::open(request, compared, offer)?;
     let (by, offered) = (offer.sender, offer.log.clone());
     let answer = Answer::open(request, offer, answer)?;
     let step = open_step(done, answer.transcript, LinkStep::Done)?;
     let Content::Done(mut done) = step.content else { return Err(LinkError::Malformed) };
     let secrets = decode_secrets(&done);
     wipe(&mut done);
-    if step.sender != by {
+    if step.sender != Some(by) {
         return Err(LinkError::Signature);
     }
     let log = Log::from_entries(offered.account(), &done.log_entries)?;

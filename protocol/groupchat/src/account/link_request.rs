@@ -63,19 +63,28 @@ impl From<TextError> for LinkRequestError {
     }
 }
 
-/// A step of linking, in order. Numbers 1 and 2 are kept for commitment and nonce, by which both
-/// sides will show the same digits.
+/// A step of linking, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LinkStep {
+    /// Existing to new: I accept, and have chosen what I will reveal.
+    Commitment = 1,
+    /// New to existing: a random number.
+    Nonce = 2,
+    /// Existing to new: what was committed to.
+    Reveal = 3,
     /// Existing to new: join this account.
-    Offer = 3,
+    Offer = 4,
     /// New to existing: I join.
-    Answer = 4,
+    Answer = 5,
     /// Existing to new: you are in, and this is what an installation holds.
-    Done = 5,
+    Done = 6,
 }
 
 impl LinkStep {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Commitment, Self::Nonce, Self::Reveal, Self::Offer, Self::Answer, Self::Done];
+
     /// Its number, which enters topics, keys and transcript.
     pub const fn number(self) -> u8 {
         self as u8

@@ -11,6 +11,7 @@ use zeroize::Zeroize as _;
 use super::entry::{AddProposal, Author, Entry};
 use super::keys::{InstallationKey, Signature, is_public_key, verify};
 use super::link::LinkError;
+use super::link_compare::Compared;
 use super::link_request::{LinkRequest, LinkStep};
 use super::log::Log;
 use super::parts::PARCEL_BYTES;
@@ -28,6 +29,10 @@ impl Transcript {
         Self(kdf::hash(label::LINK_TRANSCRIPT, &[&[0], &request.to_bytes()]))
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub(super) fn after(self, step: LinkStep, body: &[u8]) -> Self {
         Self(kdf::hash(label::LINK_TRANSCRIPT, &[&[step.number()], &self.0, body]))
     }
@@ -35,7 +40,8 @@ impl Transcript {
 
 /// A step whose signature holds and whose transcript fits.
 pub(super) struct Step {
-    pub(super) sender: InstallationId,
+    /// None of the commitment.
+    pub(super) sender: Option<InstallationId>,
     pub(super) content: Content,
     /// With this step in it.
     pub(super) transcript: Transcript,
@@ -66,7 +72,14 @@ pub(super) fn sign_step(
     Ok(bytes)
 }
 
-/// Checks that `bytes` are this step and follow the transcript.
+/// The bytes of the commitment: who commits is not shown yet.
+pub(super) fn unsigned_step(transcript: Transcript, content: Content) -> Vec<u8> {
+    let transcript = transcript.0.to_vec();
+    let body = LinkStepBody { transcript, sender: Vec::new(), content: Some(content) };
+    proto::LinkStep { body: body.encode_to_vec(), signature: Vec::new() }.encode_to_vec()
+}
+
+/// Checks that `bytes` are this step and follow the transcript. The commitment has no sender.
 pub(super) fn open_step(
     bytes: &[u8],
     transcript: Transcript,
@@ -77,24 +90,38 @@ pub(super) fn open_step(
     }
     let mut step = proto::LinkStep::decode(bytes).map_err(|_| LinkError::Malformed)?;
     let body = LinkStepBody::decode(&*step.body).map_err(|_| LinkError::Malformed)?;
-    let sender = InstallationId::from_slice(&body.sender).ok_or(LinkError::Malformed)?;
     let content = body.content.ok_or(LinkError::Malformed)?;
-    let number = match content {
-        Content::Offer(_) => LinkStep::Offer,
-        Content::Answer(_) => LinkStep::Answer,
-        Content::Done(_) => LinkStep::Done,
+    let signed = expected != LinkStep::Commitment;
+    let sender = match InstallationId::from_slice(&body.sender) {
+        Some(sender) if signed => Some(sender),
+        None if !signed && body.sender.is_empty() && step.signature.is_empty() => None,
+        _ => return Err(LinkError::Malformed),
     };
-    let result = if number != expected {
+    let holds = |sender: InstallationId| {
+        verify(sender.as_bytes(), label::LINK_STEP, &step.body, &step.signature)
+    };
+    let result = if number(&content) != expected {
         Err(LinkError::Malformed)
     } else if body.transcript != transcript.0 {
         Err(LinkError::Transcript)
-    } else if !verify(sender.as_bytes(), label::LINK_STEP, &step.body, &step.signature) {
+    } else if !sender.is_none_or(holds) {
         Err(LinkError::Signature)
     } else {
         Ok(Step { sender, content, transcript: transcript.after(expected, &step.body) })
     };
     step.body.zeroize();
     result
+}
+
+fn number(content: &Content) -> LinkStep {
+    match content {
+        Content::Commitment(_) => LinkStep::Commitment,
+        Content::Nonce(_) => LinkStep::Nonce,
+        Content::Reveal(_) => LinkStep::Reveal,
+        Content::Offer(_) => LinkStep::Offer,
+        Content::Answer(_) => LinkStep::Answer,
+        Content::Done(_) => LinkStep::Done,
+    }
 }
 
 /// Wipes the secrets of a decoded or encoded step.
@@ -112,9 +139,16 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    pub(super) fn open(request: &LinkRequest, bytes: &[u8]) -> Result<Self, LinkError> {
-        let step = open_step(bytes, Transcript::new(request), LinkStep::Offer)?;
+    pub(super) fn open(
+        request: &LinkRequest,
+        compared: &Compared,
+        bytes: &[u8],
+    ) -> Result<Self, LinkError> {
+        let step = open_step(bytes, compared.transcript, LinkStep::Offer)?;
         let Content::Offer(offer) = step.content else { return Err(LinkError::Malformed) };
+        if step.sender != Some(compared.by) {
+            return Err(LinkError::Signature);
+        }
         let account = AccountId::from_slice(&offer.account).ok_or(LinkError::Malformed)?;
         if !is_public_key(account.as_bytes()) {
             return Err(LinkError::Account);
@@ -123,16 +157,16 @@ impl Offer {
         let add = AddProposal::from_parts(offer.add_body, signature(&offer.add_signature)?)?;
         let body = add.body();
         let fits = body.account == account
-            && body.author == Author::Installation(step.sender)
+            && body.author == Author::Installation(compared.by)
             && body.joining() == Some(request.installation())
             && body.parents.iter().all(|parent| log.contains(parent));
         if !fits {
             return Err(LinkError::Add);
         }
-        if !log.is_live(&step.sender) {
-            return Err(LinkError::NotLive(step.sender));
+        if !log.is_live(&compared.by) {
+            return Err(LinkError::NotLive(compared.by));
         }
-        Ok(Self { sender: step.sender, log, add, transcript: step.transcript })
+        Ok(Self { sender: compared.by, log, add, transcript: step.transcript })
     }
 }
 
@@ -151,7 +185,7 @@ impl Answer {
     ) -> Result<Self, LinkError> {
         let step = open_step(bytes, offer.transcript, LinkStep::Answer)?;
         let Content::Answer(answer) = step.content else { return Err(LinkError::Malformed) };
-        if step.sender != request.installation() {
+        if step.sender != Some(request.installation()) {
             return Err(LinkError::Signature);
         }
         if !(1..=super::record::KEY_PACKAGE_BYTES).contains(&answer.key_package.len()) {

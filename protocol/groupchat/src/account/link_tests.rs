@@ -8,7 +8,8 @@ use rand_chacha::ChaCha20Rng;
 use super::*;
 use crate::account::text;
 use crate::account::{
-    EntryBody, EntryKind, LinkAssembler, LinkRequestError, PartOutcome, Phrase, RootKey,
+    EntryBody, EntryKind, LinkAssembler, LinkOpening, LinkRequestError, PartOutcome, Phrase,
+    RootKey, make_commitment, make_nonce, make_reveal,
 };
 use crate::kdf::label;
 
@@ -21,6 +22,7 @@ struct Setup {
     secrets: AccountSecrets,
     packages: KeyPackages,
     request: LinkRequest,
+    compared: Compared,
 }
 
 fn rng(seed: u8) -> ChaCha20Rng {
@@ -44,21 +46,33 @@ fn setup() -> Setup {
     };
     let packages = KeyPackages::from([(existing.id(), b"package of the first".to_vec())]);
     let request = make_request(&new, &mut rng(5));
-    Setup { existing, new, log, secrets, packages, request }
+    let compared = compare(&request, &existing, &new);
+    Setup { existing, new, log, secrets, packages, request, compared }
+}
+
+/// The first three steps.
+fn compare(request: &LinkRequest, by: &InstallationKey, new: &InstallationKey) -> Compared {
+    let opening = LinkOpening::new(by.id(), &mut rng(11));
+    let commitment = make_commitment(request, &opening);
+    let nonce = make_nonce(request, new, &commitment, &mut rng(12)).expect("a good commitment");
+    let reveal = make_reveal(request, by, &commitment, &nonce, &opening).expect("a good nonce");
+    Compared::open(request, &commitment, &nonce, &reveal).expect("what was committed to")
 }
 
 impl Setup {
     fn offer(&self) -> Vec<u8> {
-        make_offer(&self.request, &self.existing, &self.log, NOW).expect("can offer")
+        make_offer(&self.request, &self.compared, &self.existing, &self.log, NOW)
+            .expect("can offer")
     }
 
     fn answer(&self, offer: &[u8]) -> Result<Answered, LinkError> {
-        answer_offer(&self.request, &self.new, offer, b"package".to_vec())
+        answer_offer(&self.request, &self.compared, &self.new, offer, b"package".to_vec())
     }
 
     fn finish(&self, offer: &[u8], answer: &[u8]) -> Result<Finished, LinkError> {
         let (key, secrets) = (&self.existing, &self.secrets);
-        finish(&self.request, key, offer, answer, &self.log, secrets, &self.packages)
+        let (request, compared) = (&self.request, &self.compared);
+        finish(request, compared, key, offer, answer, &self.log, secrets, &self.packages)
     }
 }
 
@@ -87,7 +101,8 @@ fn a_second_installation_comes_in() {
     let finished = setup.finish(&offer, &answer).expect("a good answer");
     assert_eq!(finished.key_package, b"package");
     let done = travel(&request, LinkStep::Done, &finished.done);
-    let linked = accept_done(&request, &offer, &answer, &done).expect("a good end");
+    let linked =
+        accept_done(&request, &setup.compared, &offer, &answer, &done).expect("a good end");
     assert_eq!(linked.log, finished.log);
     assert_eq!(linked.secrets, setup.secrets);
     assert_eq!(linked.key_packages, setup.packages);
@@ -127,7 +142,8 @@ fn the_log_may_grow_meanwhile_but_not_lose_the_adder() {
     setup.log.insert(entry);
     let refused = setup.finish(&offer, &answer).err();
     assert_eq!(refused, Some(LinkError::NotLive(setup.new.id())));
-    let refused = make_offer(&setup.request, &setup.existing, &setup.log, NOW).err();
+    let refused =
+        make_offer(&setup.request, &setup.compared, &setup.existing, &setup.log, NOW).err();
     assert_eq!(refused, Some(LinkError::NotLive(setup.existing.id())));
 }
 
@@ -135,7 +151,7 @@ fn the_log_may_grow_meanwhile_but_not_lose_the_adder() {
 fn who_is_in_or_too_many_gets_no_offer() {
     let setup = setup();
     let again = make_request(&setup.existing, &mut rng(1));
-    let refused = make_offer(&again, &setup.existing, &setup.log, NOW).err();
+    let refused = may_offer(&again, setup.existing.id(), &setup.log).err();
     assert_eq!(refused, Some(LinkError::AlreadyLive(setup.existing.id())));
     let mut log = setup.log.clone();
     let mut live: Vec<_> = (10..29).map(|n| InstallationKey::from_bytes(&[n; 32]).id()).collect();
@@ -150,7 +166,7 @@ fn who_is_in_or_too_many_gets_no_offer() {
         kind: EntryKind::Root { counter: log.next_counter(NOW), live },
     };
     log.insert(Entry::sign(body, SigningKey::Root(&root)).expect("well formed"));
-    let refused = make_offer(&setup.request, &setup.existing, &log, NOW).err();
+    let refused = make_offer(&setup.request, &setup.compared, &setup.existing, &log, NOW).err();
     assert_eq!(refused, Some(LinkError::Full));
 }
 
@@ -160,10 +176,12 @@ fn steps_of_another_linking_are_refused() {
     let offer = setup.offer();
     let answered = setup.answer(&offer).expect("a good offer");
     let other = LinkRequest::new(setup.new.id(), &mut rng(8));
-    let refused = answer_offer(&other, &setup.new, &offer, b"package".to_vec()).err();
+    let compared = compare(&other, &setup.existing, &setup.new);
+    let refused = answer_offer(&other, &compared, &setup.new, &offer, b"package".to_vec()).err();
     assert_eq!(refused, Some(LinkError::Transcript));
     // A second offer after the same request has another transcript.
-    let later = make_offer(&setup.request, &setup.existing, &setup.log, NOW + LATER);
+    let (existing, log) = (&setup.existing, &setup.log);
+    let later = make_offer(&setup.request, &setup.compared, existing, log, NOW + LATER);
     let later = later.expect("can offer");
     let refused = setup.finish(&later, &answered.answer).err();
     assert_eq!(refused, Some(LinkError::Transcript));
@@ -171,9 +189,13 @@ fn steps_of_another_linking_are_refused() {
     let refused = setup.finish(&offer, &offer).err();
     assert_eq!(refused, Some(LinkError::Malformed));
     let finished = setup.finish(&offer, &answered.answer).expect("a good answer");
-    let refused = accept_done(&setup.request, &offer, &answered.answer, &answered.answer).err();
+    let refused =
+        accept_done(&setup.request, &setup.compared, &offer, &answered.answer, &answered.answer)
+            .err();
     assert_eq!(refused, Some(LinkError::Malformed));
-    let linked = accept_done(&setup.request, &later, &answered.answer, &finished.done).err();
+    let linked =
+        accept_done(&setup.request, &setup.compared, &later, &answered.answer, &finished.done)
+            .err();
     assert_eq!(linked, Some(LinkError::Transcript));
 }
 
@@ -185,19 +207,19 @@ fn a_stranger_cannot_take_over() {
     let stranger = InstallationKey::from_bytes(&[7; 32]);
     let offer = setup.offer();
     // Another installation that saw the request answers in the new one's place.
-    let request = &setup.request;
-    let refused = answer_offer(request, &stranger, &offer, b"package".to_vec())
+    let (request, compared) = (&setup.request, &setup.compared);
+    let refused = answer_offer(request, compared, &stranger, &offer, b"package".to_vec())
         .and_then(|answered| setup.finish(&offer, &answered.answer));
     assert_eq!(refused.err(), Some(LinkError::Signature));
     // Another one ends what the first began.
     let answer = setup.answer(&offer).expect("a good offer").answer;
-    let finished =
-        finish(request, &stranger, &offer, &answer, &setup.log, &setup.secrets, &setup.packages);
+    let Setup { log, secrets, packages, .. } = &setup;
+    let finished = finish(request, compared, &stranger, &offer, &answer, log, secrets, packages);
     let done = finished.expect("signs what it likes").done;
-    let refused = accept_done(request, &offer, &answer, &done).err();
+    let refused = accept_done(request, &setup.compared, &offer, &answer, &done).err();
     assert_eq!(refused, Some(LinkError::Signature));
     // An account that the sender is not live in.
-    let foreign = make_offer(request, &stranger, &setup.log, NOW).err();
+    let foreign = may_offer(request, stranger.id(), &setup.log).err();
     assert_eq!(foreign, Some(LinkError::NotLive(stranger.id())));
 }
 
@@ -223,10 +245,9 @@ fn request_texts_with_faults_are_told_apart() {
 #[test]
 fn no_two_steps_share_a_topic() {
     let request = setup().request;
-    let steps = [LinkStep::Offer, LinkStep::Answer, LinkStep::Done];
     let topics: std::collections::BTreeSet<_> =
-        steps.iter().flat_map(|step| request.topics(*step)).collect();
-    assert_eq!(topics.len(), 12);
+        LinkStep::ALL.iter().flat_map(|step| request.topics(*step)).collect();
+    assert_eq!(topics.len(), 24);
     assert!(label::ALL.contains(&label::LINK_TOPIC));
 }
 
@@ -239,7 +260,7 @@ proptest! {
         let mut done = setup.finish(&offer, &answer).expect("a good answer").done.to_vec();
         let bytes = [&mut offer, &mut answer, &mut done][step as usize].as_mut_slice();
         bytes[at.index(bytes.len())] ^= 1 << bit;
-        prop_assert!(accept_done(&setup.request, &offer, &answer, &done).is_err());
+        prop_assert!(accept_done(&setup.request, &setup.compared, &offer, &answer, &done).is_err());
         if step == 0 {
             prop_assert!(setup.answer(&offer).is_err());
         } else if step == 1 {
@@ -259,7 +280,7 @@ proptest! {
         let setup = setup();
         let _ = setup.answer(&bytes);
         let _ = setup.finish(&setup.offer(), &bytes);
-        let _ = accept_done(&setup.request, &bytes, &bytes, &bytes);
+        let _ = accept_done(&setup.request, &setup.compared, &bytes, &bytes, &bytes);
         let _ = text::encode("wgcl", &bytes[..bytes.len().min(200)]).parse::<LinkRequest>();
     }
 }

@@ -10,7 +10,7 @@
 //! | `entry`, `entry_body`, `log`, `live` | entries, the log as a set, who is live |
 //! | `day` | UTC days, inbox |
 //! | `parts`, `record` | parcels in four parts; the registration record |
-//! | `link_request`, `link_step`, `link` | taking in a further installation |
+//! | `link_request`, `link_step`, `link_compare`, `link` | taking in a further installation |
 
 mod card;
 mod day;
@@ -20,6 +20,7 @@ mod entry_body;
 pub(crate) mod fuzzing;
 mod keys;
 mod link;
+mod link_compare;
 mod link_request;
 mod link_step;
 mod live;
@@ -43,7 +44,11 @@ pub use keys::{
 };
 pub use link::{
     AccountSecrets, Answered, Finished, LinkError, Linked, accept_done, answer_offer, finish,
-    make_offer, make_request, offered,
+    make_offer, make_request, may_offer, offered,
+};
+pub use link_compare::{
+    CHECK_DIGITS, CheckDigits, CheckDigitsError, Compared, LinkOpening, make_commitment,
+    make_nonce, make_reveal,
 };
 pub use link_request::{LINK_REQUEST_LIFE, LinkAssembler, LinkRequest, LinkRequestError, LinkStep};
 pub use live::LiveInfo;

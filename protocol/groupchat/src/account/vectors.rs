@@ -8,6 +8,7 @@ use std::{env, fs};
 
 use data_encoding::HEXLOWER;
 use prost::Message as _;
+use rand::SeedableRng as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -206,24 +207,33 @@ fn record(sample: &Sample) -> Value {
 
 fn link(sample: &Sample) -> Value {
     let (request, log) = (sample.request(), sample.created());
-    let offer = make_offer(&request, &sample.first, &log, NOW).expect("good");
+    let opening = LinkOpening::from_parts(sample.first.id(), counting(0xa0));
+    let commitment = make_commitment(&request, &opening);
+    let mut rng = rand_chacha::ChaCha20Rng::from_seed(counting(0xc0));
+    let nonce = make_nonce(&request, &sample.second, &commitment, &mut rng).expect("good");
+    let reveal = make_reveal(&request, &sample.first, &commitment, &nonce, &opening).expect("good");
+    let compared = Compared::open(&request, &commitment, &nonce, &reveal).expect("good");
+    let offer = make_offer(&request, &compared, &sample.first, &log, NOW).expect("good");
     let package = b"second package".to_vec();
-    let answer = answer_offer(&request, &sample.second, &offer, package).expect("good").answer;
+    let answer = answer_offer(&request, &compared, &sample.second, &offer, package);
+    let answer = answer.expect("good").answer;
     let packages = KeyPackages::from([(sample.first.id(), b"key package".to_vec())]);
-    let secrets = sample.secrets();
-    let done = finish(&request, &sample.first, &offer, &answer, &log, &secrets, &packages);
-    let topics = |step| request.topics(step).map(|topic| topic.to_string());
+    let (first, secrets) = (&sample.first, sample.secrets());
+    let done = finish(&request, &compared, first, &offer, &answer, &log, &secrets, &packages);
+    let steps: Vec<Value> = LinkStep::ALL
+        .into_iter()
+        .zip([&commitment, &nonce, &reveal, &offer, &answer, &done.expect("good").done])
+        .map(|(step, bytes)| {
+            let topics = request.topics(step).map(|topic| topic.to_string());
+            json!({ "step": step.number(), "topics": topics, "bytes": hex(bytes) })
+        })
+        .collect();
     json!({
         "secret": hex(counting::<32>(0x80)),
         "request": request.to_string(),
-        "topics": {
-            "offer": topics(LinkStep::Offer),
-            "answer": topics(LinkStep::Answer),
-            "done": topics(LinkStep::Done),
-        },
-        "offer": hex(&offer),
-        "answer": hex(&answer),
-        "done": hex(done.expect("good").done.as_slice()),
+        "opening": hex([sample.first.id().as_bytes().as_slice(), &counting::<32>(0xa0)].concat()),
+        "digits": compared.digits.to_string(),
+        "steps": steps,
     })
 }
 

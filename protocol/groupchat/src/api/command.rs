@@ -17,6 +17,14 @@ pub enum Command {
         /// What [`Command::RequestLink`] answered there.
         request: String,
     },
+    /// Say which digits the other side of a linking shows. On both sides a person does: then the
+    /// account is handed over.
+    ConfirmLink {
+        /// [`crate::account::CHECK_DIGITS`] digits; spaces and dashes do not count.
+        digits: String,
+    },
+    /// Give up the linking that is under way.
+    CancelLink,
     /// Make a group with this account in it.
     CreateGroup {
         /// At most [`crate::limits::NAME_BYTES`] bytes of UTF-8, not empty.
@@ -114,11 +122,16 @@ pub enum Answer {
         /// The request. It holds a secret.
         request: String,
     },
-    /// To [`Command::AcceptLink`]: the exchange has begun; [`crate::api::Event::InstallationLinked`]
-    /// follows.
+    /// To [`Command::AcceptLink`]: the exchange has begun; [`crate::api::Event::LinkDigits`] follows.
     LinkAccepted {
         /// The new installation.
         installation: InstallationId,
+    },
+    /// To [`Command::ConfirmLink`].
+    LinkCompared {
+        /// Whether they are the own digits: the linking goes on. If not, it has ended, for somebody
+        /// may stand between the two.
+        same: bool,
     },
     /// To [`Command::CreateGroup`].
     GroupCreated {
@@ -154,6 +167,15 @@ pub enum CommandError {
     /// A link request that does not parse.
     #[error("link request: {0}")]
     LinkRequest(String),
+    /// No linking is under way.
+    #[error("no linking is under way here: it ended, or took more than five minutes")]
+    NoLink,
+    /// The other side has not answered yet.
+    #[error("there are no digits to compare yet: the other installation has not answered")]
+    NoDigits,
+    /// Not what is compared.
+    #[error("{0}: those that the other installation shows")]
+    Digits(crate::account::CheckDigitsError),
     /// A group that is not known here.
     #[error("no group {0} here")]
     UnknownGroup(GroupId),

@@ -6,11 +6,11 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::views::{AccountView, GroupView, InvitationView, MessageView};
+use super::views::{AccountView, GroupView, InvitationView, LinkView, MessageView};
 use super::{Answer, Command, Event};
 
-/// Fields of events and views that hold texts of people, or cards.
-const TEXTS: [&str; 4] = ["card", "description", "name", "text"];
+/// Fields of events and views that hold texts of people, cards, or what links installations.
+const TEXTS: [&str; 6] = ["card", "description", "digits", "name", "request", "text"];
 
 /// Stands for a text.
 struct Hidden<'t>(&'t str);
@@ -29,6 +29,10 @@ impl fmt::Debug for Command {
             Self::AcceptLink { request } => {
                 f.debug_struct("AcceptLink").field("request", &Hidden(request)).finish()
             }
+            Self::ConfirmLink { digits } => {
+                f.debug_struct("ConfirmLink").field("digits", &Hidden(digits)).finish()
+            }
+            Self::CancelLink => f.write_str("CancelLink"),
             Self::CreateGroup { name, description } => f
                 .debug_struct("CreateGroup")
                 .field("name", &Hidden(name))
@@ -91,6 +95,9 @@ impl fmt::Debug for Answer {
             Self::LinkAccepted { installation } => {
                 f.debug_struct("LinkAccepted").field("installation", installation).finish()
             }
+            Self::LinkCompared { same } => {
+                f.debug_struct("LinkCompared").field("same", same).finish()
+            }
             Self::GroupCreated { group } => {
                 f.debug_struct("GroupCreated").field("group", group).finish()
             }
@@ -128,7 +135,7 @@ macro_rules! hiding {
     };
 }
 
-hiding!(AccountView, Event, GroupView, InvitationView, MessageView);
+hiding!(AccountView, Event, GroupView, InvitationView, LinkView, MessageView);
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,20 @@ pub enum Event {
         /// The new one.
         installation: InstallationId,
     },
+    /// Both sides of a linking show these digits now; a person compares them.
+    LinkDigits {
+        /// The other side.
+        installation: InstallationId,
+        /// As [`crate::account::CheckDigits`] shows them.
+        digits: String,
+    },
+    /// The linking that was under way has ended.
+    LinkFailed {
+        /// The other side, where it is known.
+        installation: Option<InstallationId>,
+        /// Why.
+        reason: LinkFailure,
+    },
     /// A part of the own registration record left.
     Registered {
         /// The account.
@@ -178,6 +192,27 @@ pub enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// Why a linking ended without a new installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkFailure {
+    /// It was given up here, or another one was begun.
+    #[error("it was given up here")]
+    Cancelled,
+    /// It took too long.
+    #[error("it took more than five minutes")]
+    Expired,
+    /// The digits of the other side are not the own ones.
+    #[error("the two sides do not show the same digits: somebody may stand between them")]
+    Digits,
+    /// A step came that the other side cannot have made: somebody else knows the request.
+    #[error("somebody else has answered, who has seen the request")]
+    SomebodyElse,
+    /// The account does not allow it: who accepts is not live any more, say, or it is full.
+    #[error("the account does not allow it any more")]
+    Account,
 }
 
 /// What somebody asked to change in a group.

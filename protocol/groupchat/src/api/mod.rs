@@ -15,7 +15,7 @@ use waku_groupchat_waku::{ContentTopic, MessageHash, WakuMessage};
 
 pub use crate::order::roles::{Policy, Right, Role};
 pub use command::{Answer, Command, CommandError};
-pub use event::{ChangeKind, Event, EventRecord, RefusedReason};
+pub use event::{ChangeKind, Event, EventRecord, LinkFailure, RefusedReason};
 
 use crate::{GroupId, MessageId, Timestamp};
 

@@ -36,6 +36,37 @@ pub struct InstallationView {
     pub this: bool,
 }
 
+/// A linking that is under way.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkView {
+    /// Which side this installation is on.
+    pub role: LinkRole,
+    /// The other side, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<InstallationId>,
+    /// What both sides show, once the other one has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digits: Option<String>,
+    /// Whether a person here has compared them.
+    pub confirmed: bool,
+    /// When it is given up.
+    pub expires: Timestamp,
+    /// On the new side: the text that an existing installation accepts. It holds a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// A side of a linking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkRole {
+    /// It asks to be taken in.
+    New,
+    /// It takes in another one.
+    Existing,
+}
+
 /// Where this installation stands in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -24,6 +24,8 @@ impl Inner {
             Command::CreateAccount => self.create_account(tx),
             Command::RequestLink => self.request_link(tx),
             Command::AcceptLink { request } => self.accept_link(tx, &request),
+            Command::ConfirmLink { digits } => self.confirm_link(tx, &digits),
+            Command::CancelLink => self.cancel_link(tx),
             Command::CreateGroup { name, description } => self.create_group(tx, name, description),
             Command::SetProfile { group, name, description } => {
                 self.set_profile(tx, group, name, description)

@@ -102,7 +102,7 @@ use self::queue::Queue;
 use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
 use self::rejoin::{Chains, Requests};
 use self::topics::Topics;
-use crate::account::{LinkAssembler, RecordAssembler};
+use crate::account::RecordAssembler;
 use crate::api::{
     CommandError, CommandId, Config, Event, EventRecord, FetchId, Hold, Input, Output, PublishId,
     RefusedReason,
@@ -185,7 +185,7 @@ struct Inner {
     /// The error of the clock that was told of, in seconds.
     clock_told: Option<i64>,
     topics: Topics,
-    link_parts: Option<LinkAssembler>,
+    link_parts: Option<linking::Listening>,
     loaded: LoadedGroups,
     in_flight: BTreeMap<PublishId, (Timestamp, u64)>,
     fetches: BTreeMap<FetchId, (Timestamp, Fetching)>,
@@ -396,7 +396,7 @@ impl Inner {
         self.gaps_due(tx)?;
         self.notes_due(tx)?;
         self.catch_up_due(tx)?;
-        self.link_due(tx);
+        self.link_due(tx)?;
         self.outgoing_due(tx)
     }
 

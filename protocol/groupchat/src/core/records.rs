@@ -5,7 +5,7 @@
 //! | `schema` | the version of all this: [`super::schema`] |
 //! | `copied` | [`super::copied::CopiedRecord`] |
 //! | `account` | [`AccountRecord`] |
-//! | `link` | [`LinkRecord`] |
+//! | `linking` | [`LinkRecord`] |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
 //! | `state/` group state | [`StateRecord`] |
@@ -143,15 +143,22 @@ pub(crate) struct ClockRecord {
 pub(crate) struct LinkRecord {
     /// The request's text. It holds a secret.
     pub(crate) request: String,
-    /// The key of the installation that asked, on its side.
-    pub(crate) own_key: Option<Secret32>,
-    /// Its first key package.
-    pub(crate) package: Option<Vec<u8>>,
-    /// Bytes of the steps so far.
-    pub(crate) offer: Option<Vec<u8>>,
-    pub(crate) answer: Option<Vec<u8>>,
-    /// Forgotten after this.
+    pub(crate) side: LinkSide,
+    /// Bytes of the steps so far, from the first.
+    pub(crate) steps: Vec<Vec<u8>>,
+    /// A person here has compared the digits.
+    pub(crate) confirmed: bool,
+    /// Given up after this.
     pub(crate) expires: Timestamp,
+}
+
+/// What each side of a linking keeps for itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum LinkSide {
+    /// It asks: its key, and its first key package once it answered.
+    New { key: Secret32, package: Option<Vec<u8>> },
+    /// It accepts: the random bytes that it committed to.
+    Existing { random: Secret32 },
 }
 
 impl std::fmt::Debug for LinkRecord {

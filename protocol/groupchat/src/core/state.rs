@@ -96,7 +96,7 @@ impl Inner {
             rng,
             crypto: RustCrypto::default(),
             account: read(&overlay, b"account")?,
-            link: read(&overlay, b"link")?,
+            link: read(&overlay, b"linking")?,
             clock: read(&overlay, b"clock")?.unwrap_or_default(),
             groups,
             outgoing,

@@ -68,6 +68,15 @@ fn account(crowd: &mut Crowd, seed: u64, keep: bool) -> anyhow::Result<()> {
         bail!("no link request")
     };
     net.command(first, Command::AcceptLink { request })?;
+    net.run(Duration::from_secs(5))?;
+    let shown = net.events(first).iter().find_map(|e| match e {
+        Event::LinkDigits { digits, .. } => Some(digits.clone()),
+        _ => None,
+    });
+    let digits = shown.context("no digits to compare")?;
+    for side in [first, second] {
+        net.command(side, Command::ConfirmLink { digits: digits.clone() })?;
+    }
     net.run(crowd.end.since(net.now()))?;
     let linked = |e: &Event| matches!(e, Event::InstallationLinked { .. });
     if !net.events(second).iter().any(linked) {

@@ -28,6 +28,21 @@ pub(in crate::chat) enum Event {
         /// The new one.
         installation: InstallationId,
     },
+    /// Both sides of a linking show these digits now; a person compares them.
+    LinkDigits {
+        /// The other side.
+        installation: InstallationId,
+        /// Eight digits, with a space in the middle.
+        digits: String,
+    },
+    /// The linking that was under way has ended.
+    LinkFailed {
+        /// The other side, where it is known.
+        #[schema(required)]
+        installation: Option<InstallationId>,
+        /// Why.
+        reason: LinkFailure,
+    },
     /// A part of the own registration record left.
     Registered {
         /// The account.
@@ -180,6 +195,22 @@ pub(in crate::chat) enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// Why a linking ended without a new installation.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum LinkFailure {
+    /// It was given up here, or another one was begun.
+    Cancelled,
+    /// It took too long.
+    Expired,
+    /// The digits of the other side are not the own ones.
+    Digits,
+    /// A step came that the other side cannot have made: somebody else knows the request.
+    SomebodyElse,
+    /// The account does not allow it: who accepts is not live any more, say, or it is full.
+    Account,
 }
 
 /// What somebody asked to change in a group.

@@ -36,6 +36,37 @@ pub(in crate::chat) struct InstallationView {
     this: bool,
 }
 
+/// A linking that is under way.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct LinkView {
+    /// Which side this installation is on.
+    role: LinkRole,
+    /// The other side; left out while it is not known.
+    #[schema(nullable = false)]
+    other: Option<InstallationId>,
+    /// What both sides show; left out until the other one has answered.
+    #[schema(nullable = false)]
+    digits: Option<String>,
+    /// Whether a person here has compared them.
+    confirmed: bool,
+    /// When it is given up.
+    expires: Timestamp,
+    /// On the new side: the text that an existing installation accepts. It holds a secret.
+    #[schema(nullable = false)]
+    request: Option<String>,
+}
+
+/// A side of a linking.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum LinkRole {
+    /// It asks to be taken in.
+    New,
+    /// It takes in another one.
+    Existing,
+}
+
 /// Where this installation stands in a group.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]

@@ -18,9 +18,10 @@ use super::parts::{Assembler, PART_CLASS, PARTS, PartOutcome, PartPlaces};
 use super::proto::log_entry_body::Kind;
 use super::proto::{self, LinkStepBody};
 use super::{
-    AccountSecrets, Card, Entry, EntryBody, EntryKind, Inserted, InstallationKey, KeyPackages,
-    LinkRequest, LinkStep, Log, PARCEL_BYTES, Phrase, Record, RegistrationSecret, RootKey,
-    SigningKey, accept_done, answer_offer, day_start, finish, make_offer, make_request, text,
+    AccountSecrets, Card, Compared, Entry, EntryBody, EntryKind, Inserted, InstallationKey,
+    KeyPackages, LinkOpening, LinkRequest, LinkStep, Log, PARCEL_BYTES, Phrase, Record,
+    RegistrationSecret, RootKey, SigningKey, accept_done, answer_offer, day_start, finish,
+    make_commitment, make_nonce, make_offer, make_request, make_reveal, text,
 };
 use crate::fuzzing::{choose, chunks};
 use crate::kdf::{Label, label};
@@ -239,6 +240,11 @@ pub(crate) fn parcel(data: &[u8]) -> bool {
 /// The account into which device 1 is linked by device 0.
 struct Linking {
     request: LinkRequest,
+    opening: LinkOpening,
+    commitment: Vec<u8>,
+    nonce: Vec<u8>,
+    reveal: Vec<u8>,
+    compared: Compared,
     log: Log,
     secrets: AccountSecrets,
     packages: KeyPackages,
@@ -259,16 +265,27 @@ static LINKING: LazyLock<Linking> = LazyLock::new(|| {
     };
     let packages = KeyPackages::from([(device(0).id(), b"package of the first".to_vec())]);
     let request = make_request(&device(1), &mut rng());
-    let offer = make_offer(&request, &device(0), &log, NOW).expect("it can offer");
-    let answer = answer_offer(&request, &device(1), &offer, b"package".to_vec());
+    let opening = LinkOpening::new(device(0).id(), &mut rng());
+    let commitment = make_commitment(&request, &opening);
+    let nonce = make_nonce(&request, &device(1), &commitment, &mut rng()).expect("an own step");
+    let reveal = make_reveal(&request, &device(0), &commitment, &nonce, &opening);
+    let reveal = reveal.expect("an own step");
+    let compared = Compared::open(&request, &commitment, &nonce, &reveal).expect("own steps");
+    let offer = make_offer(&request, &compared, &device(0), &log, NOW).expect("it can offer");
+    let answer = answer_offer(&request, &compared, &device(1), &offer, b"package".to_vec());
     let answer = answer.expect("an own offer").answer;
     #[cfg(test)]
-    let done = finish(&request, &device(0), &offer, &answer, &log, &secrets, &packages)
+    let done = finish(&request, &compared, &device(0), &offer, &answer, &log, &secrets, &packages)
         .expect("an own answer")
         .done
         .to_vec();
     Linking {
         request,
+        opening,
+        commitment,
+        nonce,
+        reveal,
+        compared,
         log,
         secrets,
         packages,
@@ -282,17 +299,26 @@ static LINKING: LazyLock<Linking> = LazyLock::new(|| {
 /// A step of linking: as it comes, or content that its proper sender signs in its proper place.
 pub(crate) fn link_step(data: &[u8]) -> bool {
     let linking = &*LINKING;
-    let (which, rest) = choose(data, 6);
-    let step = [LinkStep::Offer, LinkStep::Answer, LinkStep::Done][which % 3];
-    let bytes = if which < 3 { rest.to_vec() } else { signed_step(step, rest) };
-    let Linking { request, log, secrets, packages, .. } = linking;
+    let (which, rest) = choose(data, 2 * LinkStep::ALL.len());
+    let step = LinkStep::ALL[which % LinkStep::ALL.len()];
+    let bytes = if which == step as usize - 1 { rest.to_vec() } else { signed_step(step, rest) };
+    let Linking { request, compared, log, secrets, packages, commitment, nonce, offer, .. } =
+        linking;
     match step {
-        LinkStep::Offer => answer_offer(request, &device(1), &bytes, b"package".to_vec()).is_ok(),
+        LinkStep::Commitment => make_nonce(request, &device(1), &bytes, &mut rng()).is_ok(),
+        LinkStep::Nonce => {
+            make_reveal(request, &device(0), commitment, &bytes, &linking.opening).is_ok()
+        }
+        LinkStep::Reveal => Compared::open(request, commitment, nonce, &bytes).is_ok(),
+        LinkStep::Offer => {
+            answer_offer(request, compared, &device(1), &bytes, b"package".to_vec()).is_ok()
+        }
         LinkStep::Answer => {
-            finish(request, &device(0), &linking.offer, &bytes, log, secrets, packages).is_ok()
+            let key = &device(0);
+            finish(request, compared, key, offer, &bytes, log, secrets, packages).is_ok()
         }
         LinkStep::Done => {
-            let linked = accept_done(request, &linking.offer, &linking.answer, &bytes);
+            let linked = accept_done(request, compared, offer, &linking.answer, &bytes);
             linked.is_ok_and(|linked| round_trip(&linked.log))
         }
     }
@@ -301,15 +327,22 @@ pub(crate) fn link_step(data: &[u8]) -> bool {
 /// A step with the content of an encoded body.
 fn signed_step(step: LinkStep, body: &[u8]) -> Vec<u8> {
     let linking = &*LINKING;
-    let start = Transcript::new(&linking.request);
     let body_of = |step: &[u8]| proto::LinkStep::decode(step).unwrap_or_default().body;
-    let offered = start.after(LinkStep::Offer, &body_of(&linking.offer));
-    let (sender, transcript) = match step {
-        LinkStep::Offer => (device(0), start),
-        LinkStep::Answer => (device(1), offered),
-        LinkStep::Done => (device(0), offered.after(LinkStep::Answer, &body_of(&linking.answer))),
-    };
+    let before: [&[u8]; 5] =
+        [&linking.commitment, &linking.nonce, &linking.reveal, &linking.offer, &linking.answer];
+    let transcript = LinkStep::ALL
+        .into_iter()
+        .zip(before)
+        .take(step as usize - 1)
+        .fold(Transcript::new(&linking.request), |so_far, (step, bytes)| {
+            so_far.after(step, &body_of(bytes))
+        });
+    let asking = matches!(step, LinkStep::Nonce | LinkStep::Answer);
+    let sender = device(if asking { 1 } else { 0 });
     let content = LinkStepBody::decode(body).unwrap_or_default().content;
     let Some(content) = content else { return Vec::new() };
+    if step == LinkStep::Commitment {
+        return super::link_step::unsigned_step(transcript, content);
+    }
     super::link_step::sign_step(&sender, transcript, content).unwrap_or_default()
 }

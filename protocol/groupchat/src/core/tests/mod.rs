@@ -14,6 +14,7 @@ mod hostile;
 mod invitations;
 mod large;
 mod late;
+mod linking;
 mod messages;
 mod records;
 mod rejoin;
@@ -108,20 +109,48 @@ impl World {
         config
     }
 
+    /// A peer without an account.
+    fn add_empty(&mut self) -> usize {
+        let place = self.peers.len();
+        let mut seed = [0; 32];
+        self.rng.fill(&mut seed);
+        let core = Core::open(MemoryStore::new(), Self::config(), seed, self.now).expect("memory");
+        let (heard, refused, archive) = (Vec::new(), Vec::new(), Vec::new());
+        let (answers, asleep, deaf) = (BTreeMap::new(), false, false);
+        self.peers.push(Peer { core, heard, refused, answers, archive, deaf, asleep });
+        self.give(place, Input::Connectivity { relay_peers: 1, store_peers: 1 });
+        place
+    }
+
+    /// A further installation of `first`'s account.
+    fn link(&mut self, first: usize) -> usize {
+        let new = self.add_empty();
+        let Answer::LinkRequested { request, .. } = self.command(new, Command::RequestLink) else {
+            panic!("a request")
+        };
+        self.command(first, Command::AcceptLink { request });
+        let digits = self.digits(new).expect("both have answered");
+        for who in [first, new] {
+            let answer = self.command(who, Command::ConfirmLink { digits: digits.clone() });
+            assert!(matches!(answer, Answer::LinkCompared { same: true }));
+        }
+        assert_eq!(self.account(new), self.account(first));
+        new
+    }
+
+    /// The digits of the linking that is under way.
+    fn digits(&self, who: usize) -> Option<String> {
+        self.peers[who].core.linking().expect("memory")?.digits
+    }
+
     /// A new account on a peer of its own; its place and its card.
     fn add(&mut self) -> (usize, String) {
         self.add_peer(false)
     }
 
     fn add_peer(&mut self, deaf: bool) -> (usize, String) {
-        let place = self.peers.len();
-        let mut seed = [0; 32];
-        self.rng.fill(&mut seed);
-        let core = Core::open(MemoryStore::new(), Self::config(), seed, self.now).expect("memory");
-        let (heard, refused, archive) = (Vec::new(), Vec::new(), Vec::new());
-        let (answers, asleep) = (BTreeMap::new(), false);
-        self.peers.push(Peer { core, heard, refused, answers, archive, deaf, asleep });
-        self.give(place, Input::Connectivity { relay_peers: 1, store_peers: 1 });
+        let place = self.add_empty();
+        self.peers[place].deaf = deaf;
         let Answer::AccountCreated { card, .. } = self.command(place, Command::CreateAccount)
         else {
             panic!("an account")
