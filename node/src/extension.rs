@@ -40,6 +40,11 @@ pub trait Extension: Send + Sync + fmt::Debug + 'static {
         Vec::new()
     }
 
+    /// What else `/health` says of a line that is ready, as (name, remark).
+    fn remarks(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// HTTP is about to end: requests that wait, such as long polls and streams, must end soon.
     fn close(&self) {}
 

@@ -10,8 +10,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
+use waku_groupchat_node::chat::unlock::{PASSPHRASE, unlock};
 use waku_groupchat_node::options::{LogFormat, Logging, Options};
 use waku_groupchat_node::{cli, node, options};
+use waku_groupchat_storage::sealed::ChatKey;
 
 /// Exit code of a node whose options stop the start.
 const BAD_OPTIONS: u8 = 2;
@@ -22,6 +24,7 @@ Options also stand in the environment, which the command line goes before:
   WAKU_GROUPCHAT_NODE        address of the node that commands speak to (--node)
   WAKU_GROUPCHAT_DATA_DIR    the node's data directory (--data-dir)
   WAKU_GROUPCHAT_TOKEN_FILE  file with the token that commands use (--token-file)
+  WAKU_GROUPCHAT_GROUP_CHAT_PASSPHRASE  passphrase of the chat's database, on no command line
   WAKU_GROUPCHAT_<OPTION>    each option of `run`, such as WAKU_GROUPCHAT_REST_PORT for --rest-port";
 
 /// A Waku relay node with end-to-end encrypted group chat inside.
@@ -38,6 +41,8 @@ enum Command {
     Run(RunArgs),
     /// Ask a running node whether it is ready; the exit code says so as well
     Health(cli::health::HealthArgs),
+    /// Encrypt the chat's database, or change what opens it; the node must not run
+    ChatKey(cli::chat_key::ChatKeyArgs),
     #[command(flatten)]
     Client(cli::Command),
 }
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(args.arguments),
         Command::Health(args) => cli::health::main(&args),
+        Command::ChatKey(args) => cli::chat_key::main(&args, std::env::vars_os().collect()),
         Command::Client(command) => cli::main(&command),
     }
 }
@@ -75,7 +81,15 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         }
     };
     log(&options.logging);
-    match serve(options) {
+    // before there are threads and signals to mind: somebody may be asked for it
+    let key = match unlock(&options, std::env::var_os(PASSPHRASE)) {
+        Ok(key) => key,
+        Err(error) => {
+            eprintln!("error: {}", anyhow::Error::from(error));
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(options, key) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -84,9 +98,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn serve(options: Options) -> anyhow::Result<()> {
+fn serve(options: Options, key: Option<ChatKey>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(node::run(options))?)
+    Ok(runtime.block_on(node::run(options, key))?)
 }
 
 /// What this project logs at the level of the options; libraries no finer than warnings, or than

@@ -12,17 +12,19 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
 use waku_groupchat_core::api::{
-    Answer, CommandError, CommandId, Event, EventRecord, FetchId, FetchRequest, FetchResult,
-    FetchSource, FetchTry, Hold, Input, Output, Publish, PublishResult,
+    Answer, CommandError, CommandId, Config, Event, EventRecord, FetchId, FetchRequest,
+    FetchResult, FetchSource, FetchTry, Hold, Input, Output, Publish, PublishResult,
 };
-use waku_groupchat_core::{Fault, Timestamp};
+use waku_groupchat_core::{Fault, InstallationId, Timestamp};
 use waku_groupchat_metrics::MessageDirection;
 use waku_groupchat_waku::WakuMessage;
 
 use super::gauges::{self, Gauges};
 use super::handle::{CallError, ChatCore, Health, Message, Status, chain};
-use super::{fetch, now};
+use super::wipe::{self, Ground, Handed};
+use super::{ChatStartError, fetch, now};
 use crate::clock::Steps;
 use crate::crash::crash_point;
 use crate::extension::{Connectivity, PeersAhead};
@@ -49,11 +51,18 @@ pub(super) struct Executors {
     pub(super) fetches: mpsc::Sender<(FetchId, FetchRequest)>,
 }
 
+/// What a core begins on.
+pub(super) struct Begin {
+    pub(super) ground: Box<dyn Ground>,
+    pub(super) config: Config,
+}
+
 type AnswerTo = oneshot::Sender<Result<Answer, CallError>>;
 
 /// The state of the core's thread.
 pub(super) struct Actor {
     core: ChatCore,
+    begin: Begin,
     queue: mpsc::Receiver<Message>,
     executors: Executors,
     status: Arc<Status>,
@@ -68,11 +77,18 @@ pub(super) struct Actor {
     /// Where the node's archive is told of peers' clocks.
     clock: PeersAhead,
     steps: Steps,
+    /// As they were last told.
+    peers: Connectivity,
+    /// What executors have not answered.
+    handed: Handed,
+    /// There is no database to go on with.
+    ended: bool,
 }
 
 impl Actor {
     pub(super) fn new(
         core: ChatCore,
+        begin: Begin,
         queue: mpsc::Receiver<Message>,
         executors: Executors,
         status: Arc<Status>,
@@ -80,6 +96,10 @@ impl Actor {
     ) -> Self {
         Self {
             core,
+            begin,
+            peers: Connectivity::default(),
+            handed: Handed::default(),
+            ended: false,
             queue,
             executors,
             status,
@@ -97,7 +117,7 @@ impl Actor {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let _ended = Ended(Arc::clone(&self.status));
         self.settle();
-        loop {
+        while !self.ended {
             self.mind_the_clock();
             let held = matches!(self.core.hold(), Some(Hold::Clock { .. }));
             let longest = if held { HELD_SLEEP } else { LONGEST_SLEEP };
@@ -115,7 +135,9 @@ impl Actor {
         }
         self.queue.close();
         while let Some(message) = self.queue.recv().await {
-            self.take(message);
+            if !self.ended {
+                self.take(message);
+            }
         }
     }
 
@@ -193,9 +215,23 @@ impl Actor {
                 self.note(&result);
             }
             Message::Arrived { messages, heard } => return self.arrived(messages, heard),
-            Message::Published(id, result) => self.result(Input::Published(id, result)),
-            Message::Fetched(id, result) => self.result(Input::Fetched(id, result)),
-            Message::Connectivity(Connectivity { relay_peers, store_peers }) => {
+            Message::Published(id, result) => {
+                if self.handed.is_published(id) {
+                    self.result(Input::Published(id, result));
+                }
+            }
+            Message::Fetched(id, result) => {
+                if self.handed.is_fetched(id) {
+                    self.result(Input::Fetched(id, result));
+                }
+            }
+            Message::Wipe { installation, answer } => {
+                let result = self.wipe(installation);
+                // Whoever asked may be gone.
+                let _ = answer.send(result);
+            }
+            Message::Connectivity(peers @ Connectivity { relay_peers, store_peers }) => {
+                self.peers = peers;
                 // Only the newest one matters.
                 self.again.retain(|input| !matches!(input, Input::Connectivity { .. }));
                 self.result(Input::Connectivity { relay_peers, store_peers });
@@ -295,24 +331,67 @@ impl Actor {
                 self.status.metrics.refused(gauges::label(reason));
                 None
             }
-            Output::Publish(publish) => match self.executors.publishes.try_send(publish) {
-                Err(TrySendError::Full(publish)) => {
-                    let reason = "the node's publish queue is full".to_owned();
-                    Some(Input::Published(publish.id, PublishResult::Failed { reason }))
+            Output::Publish(publish) => {
+                // known before the result can come
+                let id = publish.id;
+                self.handed.publish(id);
+                match self.executors.publishes.try_send(publish) {
+                    Err(TrySendError::Full(publish)) => {
+                        self.handed.is_published(id);
+                        let reason = "the node's publish queue is full".to_owned();
+                        Some(Input::Published(publish.id, PublishResult::Failed { reason }))
+                    }
+                    // Closed: the node shuts down, and the publish is on disk.
+                    Ok(()) | Err(TrySendError::Closed(_)) => None,
                 }
-                // Closed: the node shuts down, and the publish is on disk.
-                Ok(()) | Err(TrySendError::Closed(_)) => None,
-            },
-            Output::Fetch(id, request) => match self.executors.fetches.try_send((id, request)) {
-                Err(TrySendError::Full((id, request))) => {
-                    let outcome = Err("the node's fetch queue is full".to_owned());
-                    let tried = FetchTry { source: source(&request).to_owned(), outcome };
-                    let result = FetchResult { tried: vec![tried], hashes: Vec::new() };
-                    Some(Input::Fetched(id, result))
+            }
+            Output::Fetch(id, request) => {
+                self.handed.fetch(id);
+                match self.executors.fetches.try_send((id, request)) {
+                    Err(TrySendError::Full((id, request))) => {
+                        self.handed.is_fetched(id);
+                        let outcome = Err("the node's fetch queue is full".to_owned());
+                        let tried = FetchTry { source: source(&request).to_owned(), outcome };
+                        let result = FetchResult { tried: vec![tried], hashes: Vec::new() };
+                        Some(Input::Fetched(id, result))
+                    }
+                    Ok(()) | Err(TrySendError::Closed(_)) => None,
                 }
-                Ok(()) | Err(TrySendError::Closed(_)) => None,
-            },
+            }
         }
+    }
+
+    /// Removes all chat data, and begins anew without any.
+    fn wipe(&mut self, installation: InstallationId) -> Result<(), CallError> {
+        let own = self.core.account().map_err(|fault| CallError::Fault(chain(&fault)))?;
+        let own = own.ok_or(CallError::Refused(CommandError::NoAccount))?.installation;
+        if own != installation {
+            return Err(CallError::OtherInstallation(own));
+        }
+        warn!("all chat data of this installation is removed");
+        self.begin_anew().map_err(|error| {
+            self.ended = true;
+            let reason = wipe::unfinished(&error);
+            error!(reason, "the chat's data is not removed whole, and the chat stops");
+            CallError::Unfinished(reason)
+        })
+    }
+
+    fn begin_anew(&mut self) -> Result<(), ChatStartError> {
+        let Begin { ground, config } = &self.begin;
+        // closes the database
+        self.core = wipe::stand_in(config.clone(), &self.status)?;
+        ground.wipe()?;
+        self.core = wipe::open_core(&**ground, config.clone(), &self.status)?;
+        self.handed.renew();
+        self.again.clear();
+        self.answers.clear();
+        self.gauges = Gauges::due(now());
+        self.status.newest_event.send_replace(0);
+        self.status.wipes.send_modify(|wipes| *wipes += 1);
+        let Connectivity { relay_peers, store_peers } = self.peers;
+        self.result(Input::Connectivity { relay_peers, store_peers });
+        Ok(())
     }
 
     fn answer(&mut self, id: CommandId, result: Result<Answer, CommandError>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
@@ -9,8 +10,9 @@ use waku_groupchat_core::api::{
     Answer, Command, CommandError, EventRecord, FetchId, FetchResult, Hold, PublishId,
     PublishResult,
 };
-use waku_groupchat_core::{Batch, Core, Fault, Store, StoreError, Timestamp};
+use waku_groupchat_core::{Batch, Core, Fault, InstallationId, Store, StoreError, Timestamp};
 use waku_groupchat_metrics::{self as metrics, ChatMetrics};
+use waku_groupchat_storage::sealed::Protection;
 use waku_groupchat_waku::WakuMessage;
 
 use super::overflow::Overflow;
@@ -88,6 +90,13 @@ pub(super) enum Message {
     Fetched(FetchId, FetchResult),
     /// Peers came or went.
     Connectivity(Connectivity),
+    /// All chat data of this installation is to go.
+    Wipe {
+        /// The installation that is meant.
+        installation: InstallationId,
+        /// Where it is told once it is gone.
+        answer: oneshot::Sender<Result<(), CallError>>,
+    },
 }
 
 /// Why a call to the core gave nothing.
@@ -105,6 +114,12 @@ pub(super) enum CallError {
     /// The core's thread has ended.
     #[error("the chat has stopped")]
     Stopped,
+    /// Another installation was named than the one that is here.
+    #[error("this is installation {0}, and another one was named: nothing was removed")]
+    OtherInstallation(InstallationId),
+    /// A wipe has begun and is not done.
+    #[error("the chat's data is being removed, and not all of it is gone: {0}")]
+    Unfinished(String),
 }
 
 /// Whether the core can work.
@@ -134,6 +149,10 @@ pub(super) struct Status {
     pub(super) events: broadcast::Sender<Arc<EventRecord>>,
     /// Arrived messages that found the queue full.
     pub(super) overflow: Overflow,
+    /// How often the database was wiped.
+    pub(super) wipes: watch::Sender<u64>,
+    /// What keeps others from reading the database, once it is open.
+    pub(super) protection: Mutex<Option<Protection>>,
 }
 
 impl Status {
@@ -145,6 +164,22 @@ impl Status {
             newest_event: watch::Sender::new(0),
             events: broadcast::Sender::new(event_buffer.max(1)),
             overflow: Overflow::default(),
+            wipes: watch::Sender::new(0),
+            protection: Mutex::new(None),
+        }
+    }
+
+    /// The database is open, and lies like this.
+    pub(super) fn is_protected_by(&self, protection: Protection) {
+        *self.protection.lock() = Some(protection);
+        match protection {
+            Protection::Permissions => warn!(
+                "the chat's database is protected by {protection}: keys and messages lie on disk \
+                 as they are; `waku-groupchat chat-key set` encrypts it"
+            ),
+            Protection::Passphrase | Protection::KeyFile => {
+                info!("the chat's database is encrypted under {protection}");
+            }
         }
     }
 
@@ -260,6 +295,13 @@ impl CoreHandle {
                 Err(TrySendError::Full(_)) => {}
             }
         }
+    }
+
+    /// Has all chat data of this installation removed.
+    pub(super) async fn wipe(&self, installation: InstallationId) -> Result<(), CallError> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(Message::Wipe { installation, answer })?;
+        answered.await.unwrap_or(Err(CallError::Stopped))
     }
 
     /// Hands over messages of an archive, waiting for room. `false` once the core has stopped.

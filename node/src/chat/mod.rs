@@ -28,6 +28,8 @@ mod publish;
 mod tests;
 mod token;
 mod tokens;
+pub mod unlock;
+mod wipe;
 
 use std::fmt;
 use std::io;
@@ -43,14 +45,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
 use waku_groupchat_core::api::Config;
-use waku_groupchat_core::{Core, Fault, Store, Timestamp};
+use waku_groupchat_core::{Fault, Timestamp};
 use waku_groupchat_metrics::{ChatMetrics, RegisterError};
-use waku_groupchat_storage::{ArchiveError, KvStore};
+use waku_groupchat_storage::ArchiveError;
+use waku_groupchat_storage::sealed::{ChatKey, Protection, SealError};
 use waku_groupchat_waku::PubsubTopic;
 
-use self::actor::{Actor, Executors};
+use self::actor::{Actor, Begin, Executors};
 use self::fetch::Range;
-use self::handle::{CoreHandle, Database, Health, Message, Status};
+use self::handle::{CoreHandle, Health, Message, Status};
 use crate::extension::{Arrived, Connectivity, Context, Extension, Plan, StartError};
 
 pub use self::access::Scope;
@@ -60,10 +63,11 @@ pub use self::publish::LOG_TARGET as PUBLISH_LOG_TARGET;
 pub use self::token::{Token, TokenError};
 use self::tokens::Tokens;
 pub use self::tokens::TokensError;
+use self::wipe::{Folder, Ground};
 use crate::clock::now;
 
 /// The folder of the core's database in the data directory.
-const DATABASE: &str = "chat";
+pub(crate) const DATABASE: &str = "chat";
 /// The file of the tokens that were made, in the data directory.
 const TOKENS: &str = "api-tokens.json";
 /// Publishes that wait for the executor; the core holds back no more than this a group.
@@ -74,6 +78,10 @@ const FETCHES: usize = 64;
 /// takes. What is older and was not taken shows as a gap.
 const UNREAD: Duration = Duration::from_secs(300);
 
+/// What health says of a database that is not encrypted.
+const NOT_ENCRYPTED: &str =
+    "the chat's database is not encrypted: whoever reads this disk reads keys and messages";
+
 /// How the chat runs.
 #[derive(Clone, Debug)]
 pub struct ChatOptions {
@@ -83,6 +91,8 @@ pub struct ChatOptions {
     pub queue_capacity: usize,
     /// Streams of events.
     pub streams: StreamOptions,
+    /// What the database is encrypted under; `None`: it is not.
+    pub key: Option<Arc<ChatKey>>,
 }
 
 /// How streams of events run.
@@ -106,13 +116,14 @@ impl Default for StreamOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ChatStartError {
     /// Its database does not open.
-    #[error("the chat's database {path}: {source}")]
-    Database {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: waku_groupchat_storage::OpenError,
-    },
+    #[error("the chat's database: {}", handle::chain(.0))]
+    Database(#[from] SealError),
+    /// It is encrypted, and there is nothing to open it with.
+    #[error(
+        "the chat's database: {0}: group-chat-passphrase-file, group-chat-key-file or the variable \
+         {variable} gives it", variable = unlock::PASSPHRASE
+    )]
+    Locked(SealError),
     /// The file of the tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -186,19 +197,16 @@ impl ChatExtension {
         token: Token,
     ) -> Result<Arc<Self>, ChatStartError> {
         let path = data_dir.join(DATABASE);
-        let open = move || match KvStore::open(&path) {
-            Ok(store) => Ok(Box::new(store) as Box<dyn Store>),
-            Err(source) => Err(ChatStartError::Database { path, source }),
-        };
+        let ground = Folder::new(&path, options.key.clone());
         let tokens = Tokens::open(&token, data_dir.join(TOKENS))?;
-        Self::start_on(context, options, tokens, open).await
+        Self::start_on(context, options, tokens, ground).await
     }
 
     async fn start_on(
         context: Context,
         options: ChatOptions,
         tokens: Tokens,
-        database: impl FnOnce() -> Result<Box<dyn Store>, ChatStartError> + Send + 'static,
+        ground: impl Ground + 'static,
     ) -> Result<Arc<Self>, ChatStartError> {
         let status = Arc::new(Status::new(
             ChatMetrics::register(&context.registry)?,
@@ -214,12 +222,10 @@ impl ChatExtension {
         let (config, archive) = (options.core, Arc::clone(&context.archive));
         let clock = context.clock;
         let open = move || {
-            let mut seed = [0; 32];
-            getrandom::fill(&mut seed)?;
-            let database = Database::new(database()?, Arc::clone(&status));
-            let core = Core::open(database, config, seed, now())?;
+            let core = wipe::open_core(&ground, config.clone(), &status)?;
             status.overflow.add(unread(archive.newest()?));
-            Ok(Actor::new(core, queued, executors, status, clock))
+            let begin = Begin { ground: Box::new(ground), config };
+            Ok(Actor::new(core, begin, queued, executors, status, clock))
         };
         let thread = spawn(open, stop.clone()).await?;
 
@@ -292,6 +298,13 @@ impl Extension for ChatExtension {
             Health::Stopped => "stopped".to_owned(),
         };
         vec![("GroupChat".to_owned(), health)]
+    }
+
+    fn remarks(&self) -> Vec<(String, String)> {
+        let protection = *self.core.status().protection.lock();
+        let remark =
+            (protection == Some(Protection::Permissions)).then(|| NOT_ENCRYPTED.to_owned());
+        remark.into_iter().map(|remark| ("GroupChat".to_owned(), remark)).collect()
     }
 
     fn close(&self) {

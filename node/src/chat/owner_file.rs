@@ -41,6 +41,16 @@ pub enum OwnerFileError {
 ///
 /// [`OwnerFileError`] if others can read or write it, or if it cannot be read.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<String>>, OwnerFileError> {
+    let bytes = read_bytes(path, limit)?;
+    // whoever reads it says what has to be in it
+    Ok(bytes.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())))
+}
+
+/// [`read`], of a file that is no text.
+pub(super) fn read_bytes(
+    path: &Path,
+    limit: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, OwnerFileError> {
     let io = |source| OwnerFileError::Io { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -57,8 +67,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<String>>,
     }
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(limit).read_to_end(&mut bytes).map_err(io)?;
-    // whoever reads it says what has to be in it
-    Ok(Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())))
+    Ok(Some(bytes))
 }
 
 /// Writes beside the file, then renames; once it returns, the file survives a crash of the machine.

@@ -20,6 +20,9 @@ pub enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody did not say what is to be removed.
+    #[error("nothing was removed: {0}")]
+    NotConfirmed(String),
     /// The token file holds something else.
     #[error(
         "{path} holds no API token (64 hex digits): name the node's own file with --token-file"
@@ -197,6 +200,7 @@ impl CliError {
             Self::NoGroup { .. } => "no-such-group",
             Self::NoMember { .. } => "no-such-member",
             Self::NoToken { .. } => "no-such-token",
+            Self::NotConfirmed(_) => "not-confirmed",
             Self::FileExists { .. } => "file-exists",
             Self::WriteToken { .. } => "write-token",
             Self::NotInvited { .. } => "not-invited",

@@ -8,6 +8,7 @@
 //! and end at Ctrl-C between two lines (`interrupt.rs`).
 
 mod account;
+pub mod chat_key;
 mod client;
 mod error;
 mod follow;
@@ -26,6 +27,7 @@ mod token;
 mod wait;
 mod watch;
 mod watch_text;
+mod wipe;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -56,6 +58,8 @@ pub enum Command {
     Watch(watch::WatchArgs),
     /// Make, list and revoke tokens of the node's API
     Token(token::TokenArgs),
+    /// Remove all chat data of this installation; the node goes on without an account
+    Wipe(wipe::WipeArgs),
 }
 
 /// Over the options that every command has, in its help.
@@ -141,6 +145,7 @@ impl Command {
             Self::Missing(args) => &args.node,
             Self::Watch(args) => &args.node,
             Self::Token(args) => &args.node,
+            Self::Wipe(args) => &args.node,
         }
     }
 
@@ -153,6 +158,7 @@ impl Command {
             Self::Read(args) => messages::read(args, client),
             Self::Missing(args) => missing::run(args, client),
             Self::Token(args) => token::run(&args.command, client),
+            Self::Wipe(args) => wipe::run(args, client),
             Self::Watch(args) => return watch::run(args, client).map(|()| None),
         };
         page.map(Some)

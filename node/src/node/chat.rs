@@ -1,5 +1,8 @@
 //! The group chat as the options have it.
 
+use std::sync::Arc;
+
+use waku_groupchat_storage::sealed::ChatKey;
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, TopicError, autoshard};
 
 use super::data_dir::DataDir;
@@ -13,7 +16,11 @@ use crate::options::Options;
 const CONTENT_TOPIC: &str = "/wgc/1/shard/proto";
 
 /// The chat, if it is on. Makes its token on the first start.
-pub(super) fn plan(options: &Options, data_dir: &DataDir) -> Result<Option<Plan>, StartError> {
+pub(super) fn plan(
+    options: &Options,
+    data_dir: &DataDir,
+    key: Option<ChatKey>,
+) -> Result<Option<Plan>, StartError> {
     if !options.group_chat.enabled {
         return Ok(None);
     }
@@ -24,6 +31,7 @@ pub(super) fn plan(options: &Options, data_dir: &DataDir) -> Result<Option<Plan>
         core: options.group_chat.core_config(topic),
         queue_capacity: options.group_chat.queue_capacity.get(),
         streams: StreamOptions::default(),
+        key: key.map(Arc::new),
     };
     Ok(Some(ChatExtension::plan(chat, data_dir.path().to_owned(), token)))
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// |---|---|
 /// | `keys/nodekey` | the node's secp256k1 key |
 /// | `archive/` | the message archive |
-/// | `chat/` | the chat's database |
+/// | `chat/` | the chat's database; `chat.next`, `chat.old`, `chat.wipe` while it is changed |
 /// | `api-token` | the first bearer token of the chat API |
 /// | `api-tokens.json` | the tokens that were made with it, by their hashes |
 /// | `lock` | held by the node that runs |

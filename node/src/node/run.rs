@@ -8,6 +8,7 @@ use libp2p::multiaddr::Protocol;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 use waku_groupchat_metrics::{Metrics, Protocol as Service};
+use waku_groupchat_storage::sealed::ChatKey;
 use waku_groupchat_storage::{Archive, RocksArchive};
 
 use super::data_dir::DataDir;
@@ -19,15 +20,15 @@ use crate::options::Options;
 use crate::rest::VERSION;
 
 /// Runs a node until SIGINT, SIGTERM or the end of its engine. A second signal ends the process at
-/// once.
+/// once. `key` opens the chat's database, if it is encrypted ([`crate::chat::unlock::unlock`]).
 ///
 /// # Errors
 ///
 /// [`StartError`] if it does not start, or if the engine ends by itself.
-pub async fn run(options: Options) -> Result<(), StartError> {
+pub async fn run(options: Options, key: Option<ChatKey>) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let node = tokio::select! {
-        node = Node::start_native(&options) => node?,
+        node = Node::start_native(&options, key) => node?,
         () = signals.next() => return Ok(()),
     };
     let ended = tokio::select! {
@@ -45,14 +46,15 @@ pub async fn run(options: Options) -> Result<(), StartError> {
 }
 
 impl Node {
-    /// Starts a node on the native engine, in the data directory of its options.
+    /// Starts a node on the native engine, in the data directory of its options. `key` opens the
+    /// chat's database, if it is encrypted.
     ///
     /// # Errors
     ///
     /// [`StartError`]; nothing is left running then.
-    pub async fn start_native(options: &Options) -> Result<Self, StartError> {
+    pub async fn start_native(options: &Options, key: Option<ChatKey>) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&options.general.data_dir)?;
-        let plans: Vec<Plan> = chat::plan(options, &data_dir)?.into_iter().collect();
+        let plans: Vec<Plan> = chat::plan(options, &data_dir, key)?.into_iter().collect();
         let metrics = Metrics::new(VERSION)?;
         if let Some(peer) = &options.store.node {
             metrics.node().service_peer(Service::Store, &peer.multiaddr().to_string());

@@ -150,6 +150,11 @@ impl Options {
                        or more, or set group-chat-enabled to false";
             return Err(settings.conflict(&["max-msg-size", "group-chat-enabled"], why));
         }
+        if self.group_chat.key_file.is_some() && self.group_chat.passphrase_file.is_some() {
+            let why = "the chat's database is under a key file or a passphrase, not both";
+            let names = ["group-chat-key-file", "group-chat-passphrase-file"];
+            return Err(settings.conflict(&names, why));
+        }
         for (name, value) in [
             ("group-chat-topic-period", self.group_chat.topic_period),
             ("group-chat-gap-retry", self.group_chat.gap_retry),
@@ -199,6 +204,11 @@ impl Options {
             Some(url) => url.path().clone(),
             None => self.general.data_dir.join("archive"),
         }
+    }
+
+    /// The folder of the chat's database.
+    pub fn chat_path(&self) -> PathBuf {
+        self.general.data_dir.join(crate::chat::DATABASE)
     }
 
     /// The file with the bearer token of the chat API.

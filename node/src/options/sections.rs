@@ -159,6 +159,14 @@ section! {
         catch_up: Duration = "catch-up", "5m";
         /// Commands that wait for the chat at most; what is over is answered with 429 or 503.
         queue_capacity: NonZeroUsize = "queue-capacity", "256";
+        /// A file with 32 to 4096 random bytes, for its owner only, under which the chat's database is
+        /// encrypted; keep a copy elsewhere. Encrypt one that is there with `waku-groupchat chat-key
+        /// set`.
+        key_file: Option<PathBuf> = "key-file", "";
+        /// A file with the passphrase under which the chat's database is encrypted, for its owner
+        /// only. The passphrase itself can stand in WAKU_GROUPCHAT_GROUP_CHAT_PASSPHRASE, or is
+        /// asked for at the terminal.
+        passphrase_file: Option<PathBuf> = "passphrase-file", "";
         /// The file with the bearer token of the chat API, made on the first start. If it is not
         /// set: `api-token` in the data directory.
         token_file: Option<PathBuf> = "token-file", "";

@@ -21,7 +21,8 @@ const NOT_MOUNTED: &str = "NOT_MOUNTED";
 pub(super) struct Health {
     /// `READY` or `NOT_READY`.
     node_health: &'static str,
-    /// One object a protocol: `{"Relay": "READY"}`, with `desc` where it is not ready.
+    /// One object a protocol: `{"Relay": "READY"}`, with `desc` where it is not ready, or where
+    /// there is something to be known all the same.
     #[schema(value_type = Vec<BTreeMap<String, String>>)]
     protocols_health: Vec<Map<String, Value>>,
 }
@@ -57,10 +58,17 @@ pub(super) async fn get(Shared(state): Shared<State>) -> (StatusCode, Json<Healt
         ready = false;
         protocols.push(line("Archive", Err(why.clone())));
     }
-    for (name, health) in state.extensions.iter().flat_map(|extension| extension.health()) {
-        ready &= health == READY;
-        let health = if health == READY { Ok(()) } else { Err(health) };
-        protocols.push(line(&name, health));
+    for extension in state.extensions.iter() {
+        let remarks = extension.remarks();
+        for (name, health) in extension.health() {
+            ready &= health == READY;
+            let health = if health == READY { Ok(()) } else { Err(health) };
+            let mut line = line(&name, health);
+            if let Some((_, remark)) = remarks.iter().find(|(of, _)| *of == name) {
+                line.entry("desc").or_insert_with(|| remark.clone().into());
+            }
+            protocols.push(line);
+        }
     }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let node_health = if ready { READY } else { NOT_READY };

@@ -63,7 +63,10 @@ fn a_clock_that_is_off_is_told_and_holds_publishes() {
         fs::write(&set, "0").expect("written");
         one.reads(&group, &text);
         two.reads(&group, &text);
-        until("health is good again", || off.health() == (200, json!({ "GroupChat": "READY" })));
+        until("health is good again", || {
+            let (status, chat) = off.health();
+            (status, &chat["GroupChat"]) == (200, &json!("READY"))
+        });
     }
     let events = off.all_events();
     let kinds: Vec<_> = events.iter().filter_map(|e| e["type"].as_str()).collect();

@@ -7,6 +7,7 @@ mod copied;
 mod crash;
 mod full;
 mod keys;
+mod locked;
 mod members;
 mod metrics;
 mod process;

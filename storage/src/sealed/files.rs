@@ -60,9 +60,18 @@ impl Files {
         remove_file(&self.database.join(COMPLETE))
     }
 
-    /// Whether something was cut off that [`Self::recover`] has to see to.
-    pub(super) fn is_clean(&self) -> Result<bool, SealError> {
-        Ok(!exists(&self.wipe)? && !exists(&self.next)? && !exists(&self.old)?)
+    /// The folder that is the database once [`Self::recover`] was called, if one is.
+    pub(super) fn standing(&self) -> Result<Option<PathBuf>, SealError> {
+        let folder = if exists(&self.wipe)? {
+            return Ok(None);
+        } else if exists(&self.database)? {
+            &self.database
+        } else if exists(&self.next.join(COMPLETE))? {
+            &self.next
+        } else {
+            &self.old
+        };
+        Ok(exists(folder)?.then(|| folder.clone()))
     }
 
     /// Puts a copy in the database's place.

@@ -65,20 +65,17 @@ impl ChatStore {
     }
 }
 
-/// What keeps others from reading the database at `path`; `None` if there is none. Does not open
-/// it.
+/// What keeps others from reading the database at `path`, or what a change that was cut off is to
+/// put there; `None` if there is none. Opens and changes nothing.
 ///
 /// # Errors
 ///
 /// [`SealError`]: its seal file cannot be read.
 pub fn protection(path: &Path) -> Result<Option<Protection>, SealError> {
-    let files = Files::of(path);
-    if !files.is_clean()? {
-        files.recover()?;
-    }
-    match read_header(path)? {
+    let Some(standing) = Files::of(path).standing()? else { return Ok(None) };
+    match read_header(&standing)? {
         Some(header) => Ok(Some(header.protection())),
-        None => Ok((!is_new(path)?).then_some(Protection::Permissions)),
+        None => Ok((!is_new(&standing)?).then_some(Protection::Permissions)),
     }
 }
 

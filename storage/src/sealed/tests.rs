@@ -164,11 +164,14 @@ fn cut_off_everywhere(from: Option<ChatKey>, to: Option<ChatKey>) {
             steps += 1;
             if steps > last { Err(cut_off(&path)) } else { Ok(()) }
         });
+        // what the file says before it is opened holds afterwards
+        let said = protection(&path).expect("readable");
         let store = match open(&path, to) {
             Ok(store) => store,
             Err(_) => open(&path, from).expect("as it was before"),
         };
         assert_eq!(all(&store), sorted(), "cut off after {last} steps");
+        assert_eq!(said, Some(store.protection()), "cut off after {last} steps");
         let left: Vec<_> =
             fs::read_dir(root.path()).expect("a folder").map(|e| e.expect("one").path()).collect();
         assert_eq!(left, [path.as_path()], "nothing is left over");
@@ -217,7 +220,6 @@ fn a_wipe_that_is_cut_off_is_finished() {
         });
         assert!(done.is_err(), "after {last} of four steps");
         assert_eq!(protection(&path).expect("looked at"), None, "cut off after {last} steps");
-        assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 0);
         let store = open(&path, Some(&file(1))).expect("a new one");
         assert_eq!(all(&store), []);
         assert!(!on_disk(root.path(), &seal));

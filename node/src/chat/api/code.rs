@@ -93,6 +93,8 @@ codes! {
     NoDigits = CONFLICT "no-digits";
     /// A copy of this installation's database is in use elsewhere, so it sends no more.
     Copied = CONFLICT "copied";
+    /// Another installation was named than the one that is here.
+    OtherInstallation = CONFLICT "other-installation";
     /// The account is in the group already.
     AlreadyMember = CONFLICT "already-member";
     /// There are as many tokens as there can be.
@@ -120,6 +122,8 @@ codes! {
     Database = SERVICE_UNAVAILABLE "database";
     /// The file of the tokens cannot be written. Nothing was changed.
     TokenFile = SERVICE_UNAVAILABLE "token-file";
+    /// The chat's data is being removed, and not all of it is gone: the node's next start finishes it.
+    Unfinished = SERVICE_UNAVAILABLE "wipe-unfinished";
     /// The node stops.
     Stopped = SERVICE_UNAVAILABLE "stopped";
 }

@@ -156,6 +156,8 @@ impl ApiError {
             Self::Call(CallError::Full) => Code::QueueFull,
             Self::Call(CallError::Fault(_)) => Code::Database,
             Self::Call(CallError::Stopped) => Code::Stopped,
+            Self::Call(CallError::OtherInstallation(_)) => Code::OtherInstallation,
+            Self::Call(CallError::Unfinished(_)) => Code::Unfinished,
             Self::Answer | Self::Panicked => Code::Internal,
         }
     }

@@ -18,7 +18,7 @@ use super::types::{
     AcceptedMessage, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken, Events,
     Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits, LinkRequest,
     LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken,
-    Policy, Profile, Removals, StreamClosed, StreamReady, TokenList, TokenView,
+    Policy, Profile, Removals, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -71,6 +71,7 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
         request: None,
     };
     put(all, "LinkView", &link);
+    put(all, "Wipe", &Wipe { installation });
     put(all, "LinkAccepted", &LinkAccepted { installation: OTHER_INSTALLATION });
     let first = InstallationView { installation, added_at: AT, added_by: None, this: true };
     let second = InstallationView {

@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 9] = [
+pub(crate) const BODIES: [(&str, Target); 11] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -20,6 +20,8 @@ pub(crate) const BODIES: [(&str, Target); 9] = [
     ("Removals", json::<types::Removals>),
     ("NewInvitations", json::<types::NewInvitations>),
     ("NewToken", json::<types::NewToken>),
+    ("LinkDigits", json::<types::LinkDigits>),
+    ("Wipe", json::<types::Wipe>),
 ];
 
 /// Every query there is.
@@ -70,6 +72,8 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "good-token",
             r#"{"name":"bot","scopes":["read","send"],"expires":1763860953}"#.to_owned(),
         ),
+        ("good-digits", r#"{"digits":"0412 7780"}"#.to_owned()),
+        ("good-wipe", format!(r#"{{"installation":"{account}"}}"#)),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

@@ -32,6 +32,7 @@
 //! | `GET /events/stream?after=` | | server-sent events (`stream.rs`) |
 //! | `POST /tokens` | [`types::NewToken`] | 201 [`types::CreatedToken`] |
 //! | `GET /tokens`, `DELETE /tokens/{id}` | | [`types::TokenList`], 204 |
+//! | `POST /wipe` | [`types::Wipe`] | 204 |
 //! | `GET /openapi.json` | | the OpenAPI document, without a token (`openapi.rs`) |
 //!
 //! A change is answered once it is on disk in a synced write. Every error is a
@@ -68,6 +69,7 @@ mod schema;
 pub(super) mod stream;
 mod tokens;
 pub mod types;
+mod wipe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,9 +149,9 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
         AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
         HasAccount, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits, NoInvitation, NoLink,
-        NoScope, NotAMember, NotAllowed, NotInGroup, OnlyFirstInstallation, OwnAccount,
-        RepeatedAccount, TokenFile, TooManyCards, TooManyStreams, TooManyTokens, UnknownGroup,
-        UnknownMessage, UnknownToken,
+        NoScope, NotAMember, NotAllowed, NotInGroup, OnlyFirstInstallation, OtherInstallation,
+        OwnAccount, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams, TooManyTokens,
+        Unfinished, UnknownGroup, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
     let inside = [NoAccount, UnknownGroup, NotInGroup, Copied];
@@ -196,6 +198,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .own(Admin, &[Length, NoScope, Expiry, TooManyTokens, TokenFile], routes!(tokens::create))
         .own(Admin, &[], routes!(tokens::list))
         .own(Admin, &[UnknownToken, FirstToken, TokenFile], routes!(tokens::revoke))
+        .core(Admin, &[NoAccount, OtherInstallation, Unfinished], routes!(wipe::wipe))
         .finish()
 }
 

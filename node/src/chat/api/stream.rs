@@ -22,7 +22,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use waku_groupchat_core::api::EventRecord;
@@ -87,9 +87,16 @@ pub(super) async fn open(
         None => cursor::newest(&api).await?,
     };
     let live = api.core.status().events.subscribe();
+    let wipes = api.core.status().wipes.subscribe();
     let source = Source { core: api.core, live, after, page: VecDeque::new(), replaying: true };
-    let reader =
-        Reader { source, access, closing: api.closing, phase: Phase::Opening, _place: place };
+    let reader = Reader {
+        source,
+        access,
+        closing: api.closing,
+        wipes,
+        phase: Phase::Opening,
+        _place: place,
+    };
     let unbuffered =
         [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
     let keep_alive = KeepAlive::new().interval(api.keep_alive);
@@ -122,6 +129,7 @@ struct Reader {
     source: Source,
     access: Access,
     closing: CancellationToken,
+    wipes: watch::Receiver<u64>,
     phase: Phase,
     _place: OwnedSemaphorePermit,
 }
@@ -145,6 +153,8 @@ impl Reader {
                 AccessEnd::Revoked => CloseReason::Revoked,
                 AccessEnd::Expired => CloseReason::Expired,
             },
+            // gone only with the core's status, and then the node stops
+            _ = self.wipes.changed() => CloseReason::Wiped,
             event = self.source.next() => match event {
                 Ok(event) => return Some(frame(event.cursor, &*event)),
                 Err(reason) => reason,
@@ -222,6 +232,7 @@ fn detail(reason: CloseReason) -> &'static str {
         CloseReason::Revoked => "the token was revoked",
         CloseReason::Expired => "the token has expired",
         CloseReason::Database => "the chat's database fails",
+        CloseReason::Wiped => "all chat data was removed from this node",
         CloseReason::Stopped => "the node stops",
     }
 }

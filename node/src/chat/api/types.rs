@@ -185,8 +185,19 @@ pub enum CloseReason {
     Expired,
     /// The chat's database fails.
     Database,
+    /// All chat data was removed from this node.
+    Wiped,
     /// The node stops.
     Stopped,
+}
+
+/// To `POST /wipe`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wipe {
+    /// This node's installation: nothing happens where another one is named.
+    #[schema(value_type = schema::InstallationId)]
+    pub installation: InstallationId,
 }
 
 /// To `POST /tokens`.

@@ -13,3 +13,4 @@ mod rig;
 mod sse;
 mod stream;
 mod tokens;
+mod wipe;

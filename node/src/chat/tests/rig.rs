@@ -1,8 +1,9 @@
 //! A chat on an engine that publishes to nobody, and requests without a socket.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,13 +17,15 @@ use tower::ServiceExt;
 use waku_groupchat_core::Store;
 use waku_groupchat_core::api::Config;
 use waku_groupchat_metrics::Metrics;
+use waku_groupchat_storage::sealed::{self, Protection};
 use waku_groupchat_storage::{Archive, KvStore, MemoryArchive};
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, WakuMessage};
 
 use super::document;
 use super::fakes::{Breakable, FakeEngine};
 use crate::chat::tokens::Tokens;
-use crate::chat::{ChatExtension, ChatOptions, StreamOptions, Token};
+use crate::chat::wipe::Ground;
+use crate::chat::{ChatExtension, ChatOptions, ChatStartError, StreamOptions, Token};
 use crate::engine::Engine;
 use crate::extension::{Connectivity, Context, Extension, PeersAhead};
 use crate::node::{Archiving, Intake};
@@ -45,6 +48,27 @@ pub(super) struct Sent<'a> {
     /// `Last-Event-ID`.
     pub(super) last: Option<&'a str>,
     pub(super) body: Option<Value>,
+}
+
+/// A database that a test can break: for writes, and for its removal.
+struct Breaking {
+    path: PathBuf,
+    broken: Arc<AtomicBool>,
+}
+
+impl Ground for Breaking {
+    fn open(&self) -> Result<(Box<dyn Store>, Protection), ChatStartError> {
+        let store = KvStore::open(&self.path).expect("a database");
+        let database = Breakable { store, broken: Arc::clone(&self.broken) };
+        Ok((Box::new(database), Protection::Permissions))
+    }
+
+    fn wipe(&self) -> Result<(), ChatStartError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(ChatStartError::Thread(io::Error::other("the disk is gone")));
+        }
+        Ok(sealed::wipe(&self.path)?)
+    }
 }
 
 /// A chat with its own folder, archive and engine.
@@ -96,14 +120,11 @@ impl Rig {
         let text = token.reveal().to_string();
         // No record leaves by itself while a test runs.
         let core = Config { registration_delay: YEAR, ..Config::new(TOPIC) };
-        let options = ChatOptions { core, queue_capacity: 16, streams: STREAMS };
+        let options = ChatOptions { core, queue_capacity: 16, streams: STREAMS, key: None };
         let tokens = Tokens::open(&token, dir.path().join("api-tokens.json")).expect("tokens");
         let broken = Arc::new(AtomicBool::new(false));
-        let store = KvStore::open(dir.path().join("chat")).expect("a database");
-        let database: Box<dyn Store> = Box::new(Breakable { store, broken: Arc::clone(&broken) });
-        let chat = ChatExtension::start_on(context, options, tokens, || Ok(database))
-            .await
-            .expect("a chat");
+        let ground = Breaking { path: dir.path().join("chat"), broken: Arc::clone(&broken) };
+        let chat = ChatExtension::start_on(context, options, tokens, ground).await.expect("a chat");
         Self { router: chat.routes(), chat, token: text, engine, broken, dir, _peers: peers }
     }
 

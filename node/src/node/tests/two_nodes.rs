@@ -23,7 +23,7 @@ async fn start(folder: &Path, more: &[String]) -> (Node, Http) {
     ];
     arguments.extend_from_slice(more);
     let options = Options::load(arguments.into_iter().map(Into::into), []).expect("good options");
-    let node = Node::start_native(&options).await.expect("it starts");
+    let node = Node::start_native(&options, None).await.expect("it starts");
     let http = Http::new(node.rest_address().expect("REST is on"));
     (node, http)
 }
@@ -106,7 +106,7 @@ async fn key_and_archive_outlive_a_restart() {
         [format!("--data-dir={}", folder.path().display()).into(), "--rest-port=0".into()],
         [],
     );
-    let second = Node::start_native(&busy.expect("good options")).await;
+    let second = Node::start_native(&busy.expect("good options"), None).await;
     let error = second.expect_err("one node a folder").to_string();
     assert!(error.ends_with("is in use by another node"), "{error}");
     first.shutdown().await;
