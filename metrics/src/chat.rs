@@ -92,6 +92,8 @@ label! {
         Time = "time",
         /// Its signatures or fields fail their checks.
         Invalid = "invalid",
+        /// Its sender's installation was revoked.
+        Revoked = "revoked",
     }
 }
 
@@ -100,6 +102,8 @@ label! {
     pub enum HoldReason, "reason" {
         /// The clock is off.
         Clock = "clock",
+        /// This installation was revoked, or has left its account.
+        Ended = "ended",
         /// A copy of the chat's database is in use.
         Copied = "copied",
     }

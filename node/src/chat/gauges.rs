@@ -112,6 +112,7 @@ pub(super) fn label(reason: RefusedReason) -> metrics::RefusedReason {
         RefusedReason::Unproven => metrics::RefusedReason::Unproven,
         RefusedReason::Time => metrics::RefusedReason::Time,
         RefusedReason::Invalid => metrics::RefusedReason::Invalid,
+        RefusedReason::Revoked => metrics::RefusedReason::Revoked,
     }
 }
 

@@ -194,6 +194,7 @@ impl Status {
                     None => info!("publishes go on"),
                 }
                 self.metrics.held(hold.map(|hold| match hold {
+                    Hold::Ended => metrics::HoldReason::Ended,
                     Hold::Copied => metrics::HoldReason::Copied,
                     Hold::Clock { .. } => metrics::HoldReason::Clock,
                 }));

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
-use waku_groupchat_core::api::views::AccountView;
+use waku_groupchat_core::InstallationId;
+use waku_groupchat_core::api::views::{AccountView, InstallationState};
 
 use super::client::Client;
 use super::text::{date_time, fields, table};
 use super::wait::WaitArgs;
 use super::{CliError, NodeArgs, Page, link};
-use crate::chat::api::types::{CreatedAccount, Installations, NewAccount};
+use crate::chat::api::types::{CreatedAccount, Installations, NewAccount, Revocations, Revoked};
 use crate::qr;
 
 /// `account` and what stands before its command.
@@ -56,6 +57,15 @@ pub(super) enum AccountCommand {
     LinkCancel,
     /// List the account's installations
     Installations,
+    /// Revoke other installations of the account, for good: lost ones, say
+    Revoke {
+        /// Whom, by id or by the beginning of one
+        #[arg(required = true, value_name = "INSTALLATION")]
+        installations: Vec<String>,
+        /// Those that they have added, too
+        #[arg(long)]
+        added: bool,
+    },
 }
 
 /// Words of the recovery phrase a line.
@@ -88,6 +98,7 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
             let answer: Installations = client.get("/installations")?;
             Page::new(&answer, installations(&answer))
         }
+        AccountCommand::Revoke { installations, added } => revoke(client, installations, *added),
     }
 }
 
@@ -126,24 +137,105 @@ fn day_text(day: u64) -> String {
     super::text::date(waku_groupchat_core::Timestamp::from_secs(day.saturating_mul(86_400)))
 }
 
+fn revoke(client: &Client, names: &[String], added: bool) -> Result<Page, CliError> {
+    let all: Installations = client.get("/installations")?;
+    let mut whom: Vec<InstallationId> = Vec::new();
+    for name in names {
+        whom.push(named(&all, name)?);
+    }
+    if added {
+        with_added(&all, &mut whom);
+    }
+    let body = Revocations { installations: whom.clone() };
+    let revoked: Revoked = client.post("/installations/revocations", &body)?;
+    let mut text: String = whom.iter().map(|id| format!("Revoked {id}.\n")).collect();
+    if !revoked.added.is_empty() {
+        text.push_str(
+            "\nThey had added these, which are live. If you did not, revoke them too:\n\n",
+        );
+        let short: Vec<_> = revoked.added.iter().map(|id| id.short()).collect();
+        let _ = writeln!(text, "  waku-groupchat account revoke {}", short.join(" "));
+    }
+    Page::new(&revoked, text)
+}
+
+/// The live installation that a text begins the id of.
+fn named(all: &Installations, name: &str) -> Result<InstallationId, CliError> {
+    let live = all.installations.iter().filter(|i| i.state == InstallationState::Live);
+    let mut fits = live.filter(|i| i.installation.to_string().starts_with(&name.to_lowercase()));
+    match (fits.next(), fits.next()) {
+        (Some(one), None) => Ok(one.installation),
+        (None, _) => Err(CliError::NoInstallation { name: name.to_owned() }),
+        (Some(_), Some(_)) => Err(CliError::Installations { name: name.to_owned() }),
+    }
+}
+
+/// Adds whom those had added, and so on.
+fn with_added(all: &Installations, whom: &mut Vec<InstallationId>) {
+    let mut next = 0;
+    while let Some(id) = whom.get(next).copied() {
+        next += 1;
+        let added = all.installations.iter().filter(|i| i.installation == id);
+        for new in added.flat_map(|i| &i.added) {
+            let this = all.installations.iter().any(|i| i.this && i.installation == *new);
+            if !whom.contains(new) && !this {
+                whom.push(*new);
+            }
+        }
+    }
+}
+
 fn installations(answer: &Installations) -> String {
     let rows: Vec<_> = answer
         .installations
         .iter()
         .map(|i| {
             let by = i.added_by.map_or_else(|| "the account's root".to_owned(), |by| by.short());
-            let this = if i.this { "this one" } else { "" };
-            [i.installation.to_string(), date_time(i.added_at), by, this.to_owned()]
+            let state = match (i.state, i.this) {
+                (InstallationState::Live, true) => "this one",
+                (InstallationState::Live, false) => "live",
+                (InstallationState::Removed, _) => "has left",
+                (InstallationState::Revoked, _) => "revoked",
+            };
+            let seen = i.last_seen.map(date_time).unwrap_or_default();
+            [i.installation.to_string(), date_time(i.added_at), by, state.to_owned(), seen]
         })
         .collect();
-    table(["INSTALLATION", "ADDED", "BY", ""], &rows)
+    table(["INSTALLATION", "ADDED", "BY", "STATE", "LAST SEEN"], &rows)
 }
 
 #[cfg(test)]
 mod tests {
-    use waku_groupchat_core::{AccountId, InstallationId};
+    use waku_groupchat_core::api::views::InstallationView;
+    use waku_groupchat_core::{AccountId, Timestamp};
 
     use super::*;
+
+    fn one(number: u8, added: &[u8]) -> InstallationView {
+        InstallationView {
+            installation: InstallationId::from_bytes([number; 32]),
+            added_at: Timestamp::from_secs(1_763_860_953),
+            added_by: None,
+            this: number == 1,
+            state: InstallationState::Live,
+            ended_at: None,
+            ended_by: None,
+            added: added.iter().map(|n| InstallationId::from_bytes([*n; 32])).collect(),
+            last_seen: None,
+        }
+    }
+
+    #[test]
+    fn those_that_a_lost_one_added_are_found_to_the_end() {
+        let installations = vec![one(1, &[]), one(2, &[3, 1]), one(3, &[4]), one(4, &[])];
+        let all = Installations { installations };
+        let mut whom = vec![named(&all, "0202").expect("one begins so")];
+        with_added(&all, &mut whom);
+        let expected = [2, 3, 4].map(|n| InstallationId::from_bytes([n; 32]));
+        assert_eq!(whom, expected, "but never this one");
+        assert!(matches!(named(&all, "0"), Err(CliError::Installations { .. })));
+        assert!(matches!(named(&all, "ff"), Err(CliError::NoInstallation { .. })));
+    }
 
     #[test]
     fn a_new_account_shows_its_phrase_in_numbered_lines() {

@@ -144,6 +144,21 @@ pub enum CliError {
         /// Why.
         reason: String,
     },
+    /// No live installation's id begins so.
+    #[error(
+        "no live installation of the account begins with {name}: `waku-groupchat account \
+         installations` lists them"
+    )]
+    NoInstallation {
+        /// As given.
+        name: String,
+    },
+    /// Several do.
+    #[error("several installations of the account begin with {name}: give more of the id")]
+    Installations {
+        /// As given.
+        name: String,
+    },
     /// A linking ended without a new installation.
     #[error("nothing was linked: {reason}")]
     NotLinked {
@@ -205,6 +220,8 @@ impl CliError {
             Self::WriteToken { .. } => "write-token",
             Self::NotInvited { .. } => "not-invited",
             Self::GivenUp { .. } => "given-up",
+            Self::NoInstallation { .. } => "no-such-installation",
+            Self::Installations { .. } => "ambiguous",
             Self::NotLinked { .. } => "not-linked",
             Self::NotDone { .. } => "not-done",
             Self::Event(_) => "event",

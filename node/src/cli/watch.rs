@@ -88,6 +88,7 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         Event::Refused { group, .. } => *group,
         Event::Copied { group } => Some(*group),
         Event::InstallationLinked { .. }
+        | Event::InstallationEnded { .. }
         | Event::LinkDigits { .. }
         | Event::LinkFailed { .. }
         | Event::Registered { .. }

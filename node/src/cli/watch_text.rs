@@ -122,6 +122,15 @@ impl Lines {
             Event::InstallationLinked { installation, .. } => {
                 format!("installation {} is in the account now", installation.short())
             }
+            Event::InstallationEnded { account, installation } => format!(
+                "installation {} of {} is not live any more: what it says is refused",
+                installation.short(),
+                if Some(*account) == self.own {
+                    "this account".to_owned()
+                } else {
+                    account.short()
+                }
+            ),
             Event::LinkDigits { installation, digits } => format!(
                 "linking {}: if it shows {digits} too, waku-groupchat account link-confirm {}",
                 installation.short(),

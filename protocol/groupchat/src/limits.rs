@@ -101,3 +101,5 @@ pub const REJOIN_CHAIN_BYTES: usize = 256 * 1024;
 pub const CHAIN_COMMITS: usize = 2048;
 /// Most states where a chain becomes due at a time.
 pub const CHAINS_AT_A_TIME: usize = 8;
+/// Most accounts whose logs are kept beyond what groups attached, for somebody departed from them.
+pub const DEPARTED_KEPT: usize = 4096;

@@ -12,6 +12,7 @@ use super::extract::Json;
 use super::schema::views;
 use super::types::{
     CreatedAccount, Installations, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
+    Revocations, Revoked,
 };
 use super::{Api, made_at};
 
@@ -92,11 +93,31 @@ pub(super) async fn accept_link(
 /// List the account's installations
 #[utoipa::path(
     get, path = "/installations", tag = "account", operation_id = "listInstallations",
-    responses((status = 200, description = "Those that are live", body = Installations)),
+    responses((status = 200, description = "Those that are live first", body = Installations)),
 )]
 pub(super) async fn installations(
     State(api): State<Api>,
 ) -> Result<JsonAnswer<Installations>, ApiError> {
     let installations = api.core.query(|core| core.installations()).await?;
     Ok(JsonAnswer(Installations { installations }))
+}
+
+/// Revoke other installations of the account
+///
+/// For good: a lost one, say. They are taken out of every group, and whoever has heard of it refuses
+/// what they send; the event `installation-ended` tells of it. The answer names live installations
+/// that those had added, which may be a thief's.
+#[utoipa::path(
+    post, path = "/installations/revocations", tag = "account", operation_id = "revokeInstallations",
+    request_body = Revocations,
+    responses((status = 200, description = "Revoked, and on disk", body = Revoked)),
+)]
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    Json(Revocations { installations }): Json<Revocations>,
+) -> Result<JsonAnswer<Revoked>, ApiError> {
+    match api.core.command(Command::Revoke { installations }).await? {
+        Answer::Revoked { added } => Ok(JsonAnswer(Revoked { added })),
+        _ => Err(ApiError::Answer),
+    }
 }

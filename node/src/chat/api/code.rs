@@ -47,6 +47,8 @@ codes! {
     RepeatedAccount = BAD_REQUEST "repeated-account";
     /// The own account is not removed: it leaves.
     OwnAccount = BAD_REQUEST "own-account";
+    /// No installation is named, or this one: others are revoked.
+    OwnInstallation = BAD_REQUEST "own-installation";
     /// More cards than one invitation takes.
     TooManyCards = BAD_REQUEST "too-many-cards";
     /// A token without a scope allows nothing.
@@ -73,6 +75,8 @@ codes! {
     NoInvitation = NOT_FOUND "no-invitation";
     /// No such account in the group.
     NotAMember = NOT_FOUND "not-a-member";
+    /// No such live installation in the account.
+    UnknownInstallation = NOT_FOUND "unknown-installation";
     /// No such message here.
     UnknownMessage = NOT_FOUND "unknown-message";
     /// No such token here.
@@ -91,6 +95,8 @@ codes! {
     OnlyFirstInstallation = CONFLICT "only-first-installation";
     /// There are no digits to compare yet: the other installation has not answered.
     NoDigits = CONFLICT "no-digits";
+    /// This installation was revoked, or has left its account.
+    Ended = CONFLICT "ended";
     /// A copy of this installation's database is in use elsewhere, so it sends no more.
     Copied = CONFLICT "copied";
     /// Another installation was named than the one that is here.

@@ -189,6 +189,9 @@ fn refused(error: &CommandError) -> Code {
         CommandError::Members(_) | CommandError::TooLarge { .. } => Code::Internal,
         CommandError::Busy { .. } => Code::Busy,
         CommandError::Copied => Code::Copied,
+        CommandError::Ended => Code::Ended,
+        CommandError::OwnInstallation => Code::OwnInstallation,
+        CommandError::UnknownInstallation(_) => Code::UnknownInstallation,
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
-    AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationView,
-    InvitationView, LinkRole, LinkView, MemberView, MessageKind, MessageView, SendState, TryView,
+    AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationState,
+    InstallationView, InvitationView, LinkRole, LinkView, MemberView, MessageKind, MessageView,
+    SendState, TryView,
 };
 use waku_groupchat_core::api::{
     self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role,
@@ -18,7 +19,8 @@ use super::types::{
     AcceptedMessage, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken, Events,
     Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits, LinkRequest,
     LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken,
-    Policy, Profile, Removals, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
+    Policy, Profile, Removals, Revocations, Revoked, StreamClosed, StreamReady, TokenList,
+    TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -73,13 +75,29 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "LinkView", &link);
     put(all, "Wipe", &Wipe { installation });
     put(all, "LinkAccepted", &LinkAccepted { installation: OTHER_INSTALLATION });
-    let first = InstallationView { installation, added_at: AT, added_by: None, this: true };
+    let first = InstallationView {
+        installation,
+        added_at: AT,
+        added_by: None,
+        this: true,
+        state: InstallationState::Live,
+        ended_at: None,
+        ended_by: None,
+        added: Vec::new(),
+        last_seen: None,
+    };
     let second = InstallationView {
         installation: OTHER_INSTALLATION,
         added_by: Some(installation),
         this: false,
+        state: InstallationState::Revoked,
+        ended_at: Some(AT),
+        ended_by: Some(installation),
+        last_seen: Some(AT),
         ..first.clone()
     };
+    put(all, "Revocations", &Revocations { installations: vec![OTHER_INSTALLATION] });
+    put(all, "Revoked", &Revoked { added: vec![OTHER_INSTALLATION] });
     put(all, "Installations", &Installations { installations: vec![first, second] });
 }
 
@@ -207,6 +225,7 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Registered { account: OWN, day: DAY },
         Event::Message { id: others_message(), account: OTHER },
         Event::InstallationLinked { account: OWN, installation: OTHER_INSTALLATION },
+        Event::InstallationEnded { account: OTHER, installation: OTHER_INSTALLATION },
         Event::LinkDigits { installation: OTHER_INSTALLATION, digits: "0412 7780".to_owned() },
         Event::LinkFailed { installation: None, reason: LinkFailure::Expired },
         Event::Invited { group: GROUP, account: OTHER, installations: 1 },

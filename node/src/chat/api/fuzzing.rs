@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 11] = [
+pub(crate) const BODIES: [(&str, Target); 12] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -22,6 +22,7 @@ pub(crate) const BODIES: [(&str, Target); 11] = [
     ("NewToken", json::<types::NewToken>),
     ("LinkDigits", json::<types::LinkDigits>),
     ("Wipe", json::<types::Wipe>),
+    ("Revocations", json::<types::Revocations>),
 ];
 
 /// Every query there is.
@@ -74,6 +75,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         ("good-digits", r#"{"digits":"0412 7780"}"#.to_owned()),
         ("good-wipe", format!(r#"{{"installation":"{account}"}}"#)),
+        ("good-revocations", format!(r#"{{"installations":["{account}"]}}"#)),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

@@ -7,6 +7,7 @@
 //! | `POST /installations/requests` | [`types::NewAccount`] | 201 [`types::LinkRequested`] |
 //! | `POST /installations` | [`types::LinkRequest`] | 202 [`types::LinkAccepted`] |
 //! | `GET /installations` | | [`types::Installations`] |
+//! | `POST /installations/revocations` | [`types::Revocations`] | [`types::Revoked`] |
 //! | `GET /installations/link` | | [`views::LinkView`](waku_groupchat_core::api::views::LinkView) |
 //! | `POST /installations/link/digits` | [`types::LinkDigits`] | [`types::Compared`] |
 //! | `DELETE /installations/link` | | 204 |
@@ -150,10 +151,11 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
         HasAccount, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits, NoInvitation, NoLink,
         NoScope, NotAMember, NotAllowed, NotInGroup, OnlyFirstInstallation, OtherInstallation,
-        OwnAccount, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams, TooManyTokens,
-        Unfinished, UnknownGroup, UnknownMessage, UnknownToken,
+        OwnAccount, OwnInstallation, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams,
+        TooManyTokens, Unfinished, UnknownGroup, UnknownInstallation, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
+    let revoking = [NoAccount, OwnInstallation, UnknownInstallation];
     let inside = [NoAccount, UnknownGroup, NotInGroup, Copied];
     let changing = [inside.as_slice(), &[NotAllowed, Busy]].concat();
     let profile = [changing.as_slice(), &[Length]].concat();
@@ -174,6 +176,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Admin, &[NoLink, NoDigits, Digits], routes!(linking::confirm))
         .core(Admin, &[NoLink], routes!(linking::request_code))
         .core(Read, &[], routes!(accounts::installations))
+        .core(Admin, &revoking, routes!(accounts::revoke))
         .core(Manage, &[NoAccount, Length], routes!(groups::create))
         .core(Read, &[], routes!(groups::list))
         .core(Read, &[UnknownGroup], routes!(groups::show))

@@ -32,7 +32,9 @@ impl Routes {
 
     /// Adds an operation that asks the core: what it takes to call it, its errors, its handler.
     pub(super) fn core(self, scope: Scope, codes: &[Code], op: UtoipaMethodRouter<Api>) -> Self {
-        self.own(scope, &[codes, CORE].concat(), op)
+        // What takes more than reading changes something.
+        let ended: &[Code] = if scope == Scope::Read { &[] } else { &[Code::Ended] };
+        self.own(scope, &[codes, ended, CORE].concat(), op)
     }
 
     /// Adds an operation that the core is not asked for.

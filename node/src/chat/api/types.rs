@@ -13,7 +13,7 @@ pub use self::group::{
     CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, NewRole, Policy, Profile,
     Removals,
 };
-pub use self::link::{Compared, LinkDigits};
+pub use self::link::{Compared, LinkDigits, Revocations, Revoked};
 use super::schema::{self, events, views};
 use crate::chat::access::Scope;
 
@@ -76,7 +76,7 @@ pub struct LinkAccepted {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Installations {
-    /// The live installations of the own account.
+    /// All that the own account has or had, those that are live first.
     #[schema(value_type = Vec<views::InstallationView>)]
     pub installations: Vec<InstallationView>,
 }

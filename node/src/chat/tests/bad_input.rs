@@ -67,6 +67,20 @@ async fn requests_that_are_refused_change_nothing() {
             "link-request",
         ),
         (
+            "nobody to revoke",
+            "/installations/revocations".into(),
+            json!({"installations": []}),
+            400,
+            "own-installation",
+        ),
+        (
+            "a stranger to revoke",
+            "/installations/revocations".into(),
+            json!({"installations": ["22".repeat(32)]}),
+            404,
+            "unknown-installation",
+        ),
+        (
             "digits of no linking",
             "/installations/link/digits".into(),
             json!({"digits": "1234 5678"}),

@@ -16,6 +16,7 @@ const GOOD: &[(&str, &str)] = &[
     ("request", "wgcl1qqqq"),
     ("cards", "wgc1qqqq"),
     ("digits", "0000 0000"),
+    ("installations", "00"),
     ("scopes", "read"),
     ("expires", "1"),
 ];
@@ -25,6 +26,7 @@ const POSTED: &[&str] = &[
     "/installations",
     "/installations/requests",
     "/installations/link/digits",
+    "/installations/revocations",
     "/groups",
     "/groups/GROUP/messages",
     "/groups/GROUP/invitations",

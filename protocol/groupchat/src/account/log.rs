@@ -164,6 +164,12 @@ impl Log {
         self.places.get(hash).map(|place| &self.nodes[*place].entry)
     }
 
+    /// Whether `ancestor` is a proper ancestor of `entry`.
+    pub(super) fn is_ancestor(&self, ancestor: &EntryHash, entry: &EntryHash) -> bool {
+        let places = self.places.get(ancestor).zip(self.places.get(entry));
+        places.is_some_and(|(ancestor, entry)| self.nodes[*entry].ancestors.contains(*ancestor))
+    }
+
     /// The entries that no other names as parent, ascending.
     pub fn heads(&self) -> Vec<EntryHash> {
         let named: BTreeSet<_> = self.nodes.iter().flat_map(|n| &n.parents).copied().collect();

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `keys` | phrase, root key, installation key, secrets |
 //! | `card`, `text` | contact card; bech32m text |
-//! | `entry`, `entry_body`, `log`, `live` | entries, the log as a set, who is live |
+//! | `entry`, `entry_body`, `log`, `live`, `history` | entries, the log as a set, who is live, who was |
 //! | `day` | UTC days, inbox |
 //! | `parts`, `record` | parcels in four parts; the registration record |
 //! | `link_request`, `link_step`, `link_compare`, `link` | taking in a further installation |
@@ -18,6 +18,7 @@ mod entry;
 mod entry_body;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod history;
 mod keys;
 mod link;
 mod link_compare;
@@ -38,6 +39,7 @@ pub use entry::{
     AddProposal, Author, ENTRY_BYTES, ENTRY_PARENTS, Entry, EntryBody, EntryError, EntryKind,
     MOST_LIVE, SigningKey,
 };
+pub use history::{Ended, History};
 pub use keys::{
     InstallationKey, LinkSecret, PHRASE_WORDS, Phrase, PhraseError, RecoveryKey, RecoverySecret,
     RegistrationSecret, RootKey, Signature, is_public_key, verify,

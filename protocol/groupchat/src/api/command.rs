@@ -25,6 +25,12 @@ pub enum Command {
     },
     /// Give up the linking that is under way.
     CancelLink,
+    /// Put other installations of the own account out, for good: they are taken out of every group,
+    /// and nobody who has heard of it accepts what they send.
+    Revoke {
+        /// Whom.
+        installations: Vec<InstallationId>,
+    },
     /// Make a group with this account in it.
     CreateGroup {
         /// At most [`crate::limits::NAME_BYTES`] bytes of UTF-8, not empty.
@@ -133,6 +139,11 @@ pub enum Answer {
         /// may stand between the two.
         same: bool,
     },
+    /// To [`Command::Revoke`].
+    Revoked {
+        /// Live installations that those had added: a thief may have. They can be revoked too.
+        added: Vec<InstallationId>,
+    },
     /// To [`Command::CreateGroup`].
     GroupCreated {
         /// The group.
@@ -176,6 +187,18 @@ pub enum CommandError {
     /// Not what is compared.
     #[error("{0}: those that the other installation shows")]
     Digits(crate::account::CheckDigitsError),
+    /// This installation is not in its account any more.
+    #[error(
+        "this installation was revoked, or has left its account: link a new one, with an empty data \
+         directory"
+    )]
+    Ended,
+    /// An installation revokes others.
+    #[error("name other installations of the account than this one")]
+    OwnInstallation,
+    /// Not a live installation of the own account.
+    #[error("installation {0} is not live in the account")]
+    UnknownInstallation(InstallationId),
     /// A group that is not known here.
     #[error("no group {0} here")]
     UnknownGroup(GroupId),

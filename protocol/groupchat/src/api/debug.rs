@@ -33,6 +33,9 @@ impl fmt::Debug for Command {
                 f.debug_struct("ConfirmLink").field("digits", &Hidden(digits)).finish()
             }
             Self::CancelLink => f.write_str("CancelLink"),
+            Self::Revoke { installations } => {
+                f.debug_struct("Revoke").field("installations", installations).finish()
+            }
             Self::CreateGroup { name, description } => f
                 .debug_struct("CreateGroup")
                 .field("name", &Hidden(name))
@@ -98,6 +101,7 @@ impl fmt::Debug for Answer {
             Self::LinkCompared { same } => {
                 f.debug_struct("LinkCompared").field("same", same).finish()
             }
+            Self::Revoked { added } => f.debug_struct("Revoked").field("added", added).finish(),
             Self::GroupCreated { group } => {
                 f.debug_struct("GroupCreated").field("group", group).finish()
             }

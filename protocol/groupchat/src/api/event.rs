@@ -28,6 +28,14 @@ pub enum Event {
         /// The new one.
         installation: InstallationId,
     },
+    /// An installation is not live in its account any more: it was revoked, or has left. What it
+    /// says is refused from now on, and it is taken out of the groups. Of others' accounts too.
+    InstallationEnded {
+        /// The account.
+        account: AccountId,
+        /// The installation; this one, if it is this one's turn: then it stops.
+        installation: InstallationId,
+    },
     /// Both sides of a linking show these digits now; a person compares them.
     LinkDigits {
         /// The other side.
@@ -264,4 +272,7 @@ pub enum RefusedReason {
     /// A record, a link step or an invitation that fails its checks.
     #[error("its signatures or fields fail their checks")]
     Invalid,
+    /// From an installation that is not live in its account any more.
+    #[error("its sender's installation was revoked")]
+    Revoked,
 }

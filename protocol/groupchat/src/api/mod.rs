@@ -180,6 +180,12 @@ pub enum Hold {
          installation to the account with an empty data directory, and use neither copy"
     )]
     Copied,
+    /// This installation is not in its account any more: for good.
+    #[error(
+        "this installation was revoked, or has left its account, so it does nothing more: link a \
+         new one to the account with an empty data directory"
+    )]
+    Ended,
     /// The own clock is off by more than is corrected: until it is right.
     #[error(
         "the clock is {} s {}: publishes are held until it is right; set it, by NTP say",

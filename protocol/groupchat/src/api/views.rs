@@ -22,7 +22,7 @@ pub struct AccountView {
     pub registered_day: Option<u64>,
 }
 
-/// One live installation of the own account.
+/// An installation that the own account has, or had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallationView {
@@ -34,6 +34,31 @@ pub struct InstallationView {
     pub added_by: Option<InstallationId>,
     /// Whether it is the one that answers.
     pub this: bool,
+    /// Whether it is live.
+    pub state: InstallationState,
+    /// When it ended, by the clock of who put it out, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Who revoked it; left out for the account's root, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<InstallationId>,
+    /// Live installations that it had added.
+    pub added: Vec<InstallationId>,
+    /// The time of the last thing it said that was read here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Whether an installation is live in its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstallationState {
+    /// It is.
+    Live,
+    /// It has left.
+    Removed,
+    /// It was put out.
+    Revoked,
 }
 
 /// A linking that is under way.

@@ -145,6 +145,8 @@ impl Inner {
                 }
                 Ok(())
             }
+            // anybody takes out who departed
+            Change::Remove { installation } if group.departed.contains(installation) => Ok(()),
             Change::Remove { installation } => match group.account_of(installation) {
                 Some(account) if account != own => {
                     needs(Right::Remove)?;
@@ -215,6 +217,7 @@ impl Inner {
             return self.close_fulfilled(tx, id);
         }
         self.drop_roles_of_gone(id, &mut plan);
+        plan.attached.extend(self.proof_of_departed(id, &plan.removes));
         let fulfils = plan.fulfils.clone();
         match self.commit(tx, id, plan) {
             Ok(()) => Ok(()),

@@ -20,7 +20,11 @@ use crate::{AccountId, GroupId, MessageId};
 
 impl Inner {
     pub(super) fn command(&mut self, tx: &mut Tx<'_>, command: Command) -> Result<Answer, Stop> {
+        if !self.is_live() {
+            return Err(Stop::Command(CommandError::Ended));
+        }
         match command {
+            Command::Revoke { installations } => self.revoke(tx, &installations),
             Command::CreateAccount => self.create_account(tx),
             Command::RequestLink => self.request_link(tx),
             Command::AcceptLink { request } => self.accept_link(tx, &request),

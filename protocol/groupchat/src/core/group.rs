@@ -1,6 +1,6 @@
 //! A group in memory: its states, which of them it stands in, and what is counted in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::agreed::{Agreed, Parameters};
 use super::log_set::LogSet;
@@ -36,6 +36,8 @@ pub(super) struct Group {
     pub(super) ask: AskRecord,
     /// Where others were last read.
     pub(super) heard_in: BTreeMap<InstallationId, HeardRecord>,
+    /// Who of its people is known not to be live any more.
+    pub(super) departed: BTreeSet<InstallationId>,
     /// Long splits, by the state where the sides parted.
     pub(super) splits: BTreeMap<StateName, SplitRecord>,
     /// Installations by their short names in frontiers; `None` where two share one.
@@ -162,6 +164,7 @@ impl Group {
             rejoin: BTreeMap::new(),
             ask: AskRecord::default(),
             heard_in: BTreeMap::new(),
+            departed: BTreeSet::new(),
             splits: BTreeMap::new(),
             shorts: BTreeMap::new(),
             former: BTreeMap::new(),
@@ -195,6 +198,12 @@ impl Group {
     pub(super) fn sender_by_short(&self, short: u64) -> Option<(InstallationId, AccountId)> {
         let inside = || self.by_short(short).and_then(|i| Some((i, self.account_of(&i)?)));
         inside().or_else(|| self.former.get(&short).copied())
+    }
+
+    /// Who is in the tip, and who wrote here.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = (InstallationId, AccountId)> {
+        let members = self.line.iter().flat_map(|line| &line.members).map(|(i, a)| (*i, *a));
+        members.chain(self.senders.iter().map(|(i, sender)| (*i, sender.account)))
     }
 
     /// Whether it is open which of two branches the others stand on, one of which took this

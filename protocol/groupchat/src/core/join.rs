@@ -370,6 +370,8 @@ impl Inner {
         self.keep_rejoin(tx, id, state)?;
         self.topics.clear();
         self.emit(tx, Event::Joined { group: id })?;
+        self.learn(tx, &entries)?;
+        self.mind_departed(tx, id)?;
         self.wait_for_quiet(tx, id);
         self.plan_leaf_update(tx, id, true)?;
         self.replay(tx, id, state, at);

@@ -28,6 +28,7 @@
 //! | [`notes`] | what installations say to each other that is no message |
 //! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
 //! | [`register`], [`linking`] | the own account on the network |
+//! | [`installations`] | who is live in accounts, and what follows for who is not |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`] | what can be read |
@@ -51,6 +52,7 @@ mod gaps;
 mod group;
 mod inbound;
 mod inspect;
+mod installations;
 mod invite;
 mod join;
 mod judge;
@@ -180,6 +182,8 @@ struct Inner {
     event_cursor: u64,
     /// A copy of this database was noticed.
     copied: Option<CopiedRecord>,
+    /// Accounts' logs beyond what groups attached.
+    known: installations::Known,
     // not kept:
     peer_clock: PeerClock,
     /// The error of the clock that was told of, in seconds.
@@ -440,6 +444,9 @@ impl Inner {
 
     /// Why nothing is published, if that is so.
     fn hold(&self) -> Option<Hold> {
+        if !self.is_live() {
+            return Some(Hold::Ended);
+        }
         if self.copied.is_some() {
             return Some(Hold::Copied);
         }

@@ -8,8 +8,8 @@ use super::records::{self, MessageRecord, key};
 use super::{Core, Fault, Inner};
 use crate::account::Log;
 use crate::api::views::{
-    AccountView, GapView, GroupState, GroupView, InstallationView, InvitationView, MemberView,
-    MessageCursor, MessageKind, MessageView,
+    AccountView, GapView, GroupState, GroupView, InvitationView, MemberView, MessageCursor,
+    MessageKind, MessageView,
 };
 use crate::api::{EventRecord, Hold};
 use crate::group::message::SignedCore;
@@ -27,22 +27,6 @@ impl<S: Store> Core<S> {
             card: account.card().to_string(),
             registered_day: account.registered,
         }))
-    }
-
-    /// The own account's live installations.
-    pub fn installations(&self) -> Result<Vec<InstallationView>, Fault> {
-        let Some(account) = &self.inner.account else { return Ok(Vec::new()) };
-        let log = self.inner.own_log()?;
-        Ok(log
-            .live()
-            .into_iter()
-            .map(|(installation, info)| InstallationView {
-                installation,
-                added_at: info.added_at,
-                added_by: info.added_by,
-                this: installation == account.installation,
-            })
-            .collect())
     }
 
     /// Why nothing is published, if that is so.

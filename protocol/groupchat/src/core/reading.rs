@@ -72,6 +72,10 @@ impl Inner {
             return self.refuse(tx, Some(id), None, RefusedReason::Mls);
         };
         let (installation, account) = sender;
+        if self.is_departed(id, sender) {
+            self.mark_seen(tx, id, bytes);
+            return self.refuse(tx, Some(id), Some(installation), RefusedReason::Revoked);
+        }
         let origin = Origin { group: id, installation, account, epoch, hash, at };
         let mut application = pb::Application::decode(plain.as_slice()).ok();
         if let Some(told) = &application {
@@ -230,6 +234,9 @@ impl Inner {
     pub(super) fn read_handed(&mut self, tx: &mut Tx<'_>, handed: Handed) -> Result<(), Fault> {
         let Handed { group, account, core, signed, hash } = handed;
         let (installation, epoch, at) = (core.installation, core.epoch, tx.now);
+        if self.is_departed(group, (installation, account)) {
+            return self.refuse(tx, Some(group), Some(installation), RefusedReason::Revoked);
+        }
         let origin = Origin { group, installation, account, epoch, hash, at };
         match check(&signed, &origin) {
             Ok(core) => self.read_core(tx, &origin, &core, signed),

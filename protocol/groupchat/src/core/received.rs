@@ -65,6 +65,7 @@ impl Inner {
                 tx.overlay.put(commit_key(&id, next), content.to_vec());
                 let open = record.keys.is_some();
                 let entered = self.enter(tx, id, record)?;
+                self.learn(tx, &handshake.log_entries)?;
                 if entered && open {
                     // what was sealed under the new state may have come before this commit, and
                     // before the state that it leaves was known here: archives are not in order,

@@ -6,6 +6,7 @@
 //! | `copied` | [`super::copied::CopiedRecord`] |
 //! | `account` | [`AccountRecord`] |
 //! | `linking` | [`LinkRecord`] |
+//! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
 //! | `state/` group state | [`StateRecord`] |

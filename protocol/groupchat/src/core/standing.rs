@@ -52,6 +52,7 @@ impl Inner {
         self.send_again(tx, id, &abandoned, &path)?;
         self.leave_again(tx, id)?;
         self.prune_states(tx, id)?;
+        self.mind_departed(tx, id)?;
         self.active(tx, id);
         self.topics.clear();
         Ok(())

@@ -9,12 +9,14 @@ use waku_groupchat_waku::ContentTopic;
 use super::clock::PeerClock;
 use super::gaps::AWAITED;
 use super::group::{Group, load_line};
+use super::installations::Known;
 use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
 use super::records::{self, GapRecord, GroupRecord, IntentRecord, StateName, key, read};
 use super::rejoin::{Chains, Requests};
 use super::topics::Topics;
 use super::{Fault, Inner, Tx};
+use crate::account::Log;
 use crate::api::Config;
 use crate::mls::{self, CoreRng, MlsError, Provider, StateId, View};
 use crate::segment::Assembler;
@@ -104,6 +106,7 @@ impl Inner {
             awaited,
             event_cursor,
             copied: read(&overlay, super::copied::KEY)?,
+            known: Known::default(),
             peer_clock: PeerClock::default(),
             clock_told: None,
             topics: Topics::default(),
@@ -125,6 +128,14 @@ impl Inner {
             store_peers: 0,
             catch_up_at: Timestamp::ZERO,
         };
+        for (k, value) in overlay.scan(b"known/")? {
+            let account = k.get(b"known/".len()..).and_then(AccountId::from_slice);
+            let account = account.ok_or(Fault::Bug("a known log's key"))?;
+            let entries: Vec<Vec<u8>> = records::decode(&value)?;
+            let log = Log::from_entries(account, &entries);
+            inner.known.insert(log.map_err(|_| Fault::Bug("a known log does not hold"))?);
+        }
+        inner.index_departed()?;
         inner.resume_link()?;
         Ok(inner)
     }

@@ -32,6 +32,7 @@ impl Group {
         let mut known: Vec<(u64, u64, usize)> = self
             .senders
             .iter()
+            .filter(|(installation, _)| !self.departed.contains(installation))
             .map(|(installation, sender)| {
                 let told = self.exchange.before_join.get(installation).copied().unwrap_or(0);
                 let top = sender.tracker.max_held().max(sender.tracker.baseline()).max(told);
@@ -42,7 +43,8 @@ impl Group {
             .map(|(installation, top)| (short(installation), top, bucket_of(installation)))
             .collect();
         for (installation, number) in &self.record.baselines {
-            if !self.senders.contains_key(installation) && *number > 0 {
+            let counts = *number > 0 && !self.departed.contains(installation);
+            if !self.senders.contains_key(installation) && counts {
                 known.push((short(installation), *number, bucket_of(installation)));
             }
         }
@@ -153,6 +155,7 @@ impl Inner {
             .senders
             .iter()
             .filter(|(installation, sender)| here(installation) && sender.tracker.max_held() > 0)
+            .filter(|(installation, _)| !group.departed.contains(installation))
             .map(|(installation, sender)| frontier::entry(installation, &sender.tracker))
             .collect();
         if here(&own.installation) && group.send.number > 0 {

@@ -75,6 +75,9 @@ impl Inner {
         time: Timestamp,
         entry: &pb::FrontierEntry,
     ) -> Result<(), Fault> {
+        if self.is_departed(origin.group, (about, account)) {
+            return Ok(());
+        }
         let Some(group) = self.groups.get_mut(&origin.group) else { return Ok(()) };
         if entry.epoch < group.record.joined && entry.upto > 0 {
             let known = group.exchange.before_join.entry(about).or_default();

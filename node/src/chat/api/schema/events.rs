@@ -28,6 +28,14 @@ pub(in crate::chat) enum Event {
         /// The new one.
         installation: InstallationId,
     },
+    /// An installation is not live in its account any more: it was revoked, or has left. What it
+    /// says is refused from now on, and it is taken out of the groups. Of others' accounts too.
+    InstallationEnded {
+        /// The account.
+        account: AccountId,
+        /// The installation; this one, if it is this one's turn: then it stops.
+        installation: InstallationId,
+    },
     /// Both sides of a linking show these digits now; a person compares them.
     LinkDigits {
         /// The other side.
@@ -251,4 +259,6 @@ pub(in crate::chat) enum RefusedReason {
     Time,
     /// A record, a link step or an invitation that fails its checks.
     Invalid,
+    /// From an installation that is not live in its account any more.
+    Revoked,
 }

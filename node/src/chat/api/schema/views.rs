@@ -21,7 +21,7 @@ pub(in crate::chat) struct AccountView {
     registered_day: Option<u64>,
 }
 
-/// One live installation of the own account.
+/// An installation that the own account has, or had.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in crate::chat) struct InstallationView {
@@ -34,6 +34,32 @@ pub(in crate::chat) struct InstallationView {
     added_by: Option<InstallationId>,
     /// Whether it is the one that answers.
     this: bool,
+    /// Whether it is live.
+    state: InstallationState,
+    /// When it ended, by the clock of who put it out; left out while it is live, and where that is not
+    /// known.
+    #[schema(nullable = false)]
+    ended_at: Option<Timestamp>,
+    /// Who revoked it; left out for the account's root, too.
+    #[schema(nullable = false)]
+    ended_by: Option<InstallationId>,
+    /// Live installations that it had added.
+    added: Vec<InstallationId>,
+    /// The time of the last thing it said that was read here.
+    #[schema(nullable = false)]
+    last_seen: Option<Timestamp>,
+}
+
+/// Whether an installation is live in its account.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum InstallationState {
+    /// It is.
+    Live,
+    /// It has left.
+    Removed,
+    /// It was put out.
+    Revoked,
 }
 
 /// A linking that is under way.

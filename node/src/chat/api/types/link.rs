@@ -1,7 +1,10 @@
-//! Bodies of `/installations/link`.
+//! Bodies of `/installations/link` and `/installations/revocations`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use waku_groupchat_core::InstallationId;
+
+use crate::chat::api::schema;
 
 /// To `POST /installations/link/digits`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -17,4 +20,22 @@ pub struct LinkDigits {
 pub struct Compared {
     /// Whether they are the own digits. If not, the linking has ended.
     pub same: bool,
+}
+
+/// To `POST /installations/revocations`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Revocations {
+    /// Live installations of the own account, other than this one.
+    #[schema(value_type = Vec<schema::InstallationId>)]
+    pub installations: Vec<InstallationId>,
+}
+
+/// From `POST /installations/revocations`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// Live installations that those had added.
+    #[schema(value_type = Vec<schema::InstallationId>)]
+    pub added: Vec<InstallationId>,
 }

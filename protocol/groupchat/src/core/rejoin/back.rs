@@ -78,6 +78,8 @@ impl Inner {
         write(tx.overlay, inviter_key(&id), &inviter)?;
         self.topics.clear();
         self.tell_changes(tx, id, before)?;
+        self.learn(tx, &entries)?;
+        self.mind_departed(tx, id)?;
         self.say_again(tx, id, again)?;
         self.close_fulfilled(tx, id)?;
         self.replay(tx, id, state, at);

@@ -11,6 +11,7 @@ mod copied;
 mod crowd;
 mod decoders;
 mod hostile;
+mod installations;
 mod invitations;
 mod large;
 mod late;
