@@ -311,6 +311,11 @@ impl Plan {
 }
 
 impl Change {
+    /// Whether somebody here asked for it: the others follow from what members do.
+    pub(super) fn was_asked(&self) -> bool {
+        !matches!(self, Self::Leave { .. } | Self::Update)
+    }
+
     /// Its name for people and programs.
     pub(super) fn kind(&self) -> crate::api::ChangeKind {
         use crate::api::ChangeKind;

@@ -227,8 +227,10 @@ impl Inner {
             .filter(|((_, n), gap)| {
                 let claimed_before =
                     matches!(gap.evidence, GapEvidence::Claimed { at, .. } if at <= time);
-                let contradicted =
-                    claimed_before && *n > number || sender.tracker.is_before_join(*n);
+                // what was known to be missing of an earlier time in the group stays so
+                let claim = matches!(gap.evidence, GapEvidence::Claimed { .. });
+                let before = (gap.due.is_some() || claim) && sender.tracker.is_before_join(*n);
+                let contradicted = claimed_before && *n > number || before;
                 gap.is_open() && contradicted
             })
             .map(|(&(_, n), _)| n)
@@ -244,6 +246,23 @@ impl Inner {
             }
             self.save_gap(tx, id, installation, n)?;
             self.tell_gap(tx, id, installation, n)?;
+        }
+        Ok(())
+    }
+
+    /// This installation was out of the group: what was missing before cannot be read any more.
+    pub(super) fn end_gaps(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let mut ended = Vec::new();
+        for (at, gap) in group.gaps.iter_mut().filter(|(_, gap)| gap.is_open()) {
+            gap.due = None;
+            if gap.state.replace(GapState::Unavailable) != Some(GapState::Unavailable) {
+                ended.push(*at);
+            }
+        }
+        for (installation, number) in ended {
+            self.save_gap(tx, id, installation, number)?;
+            self.tell_gap(tx, id, installation, number)?;
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use super::agreed::{Agreed, Parameters};
 use super::log_set::LogSet;
 use super::notes::{Exchange, short_tie};
 use super::records::{
-    AskRecord, ChangeRecord, GapRecord, GroupRecord, HeardRecord, LeafRecord, RejoinRecord,
-    SendRecord, SenderRecord, SplitRecord, StateName, StateRecord, key,
+    AgainRecord, AskRecord, ChangeRecord, GapRecord, GroupRecord, HeardRecord, LeafRecord,
+    RejoinRecord, SendRecord, SenderRecord, SplitRecord, StateName, StateRecord, key,
 };
 use super::{Fault, Tx, records};
 use crate::group::frontier;
@@ -38,6 +38,8 @@ pub(super) struct Group {
     pub(super) heard_in: BTreeMap<InstallationId, HeardRecord>,
     /// Who of its people is known not to be live any more.
     pub(super) departed: BTreeSet<InstallationId>,
+    /// An invitation to it, though it was known before.
+    pub(super) again: Option<AgainRecord>,
     /// Long splits, by the state where the sides parted.
     pub(super) splits: BTreeMap<StateName, SplitRecord>,
     /// Installations by their short names in frontiers; `None` where two share one.
@@ -165,6 +167,7 @@ impl Group {
             ask: AskRecord::default(),
             heard_in: BTreeMap::new(),
             departed: BTreeSet::new(),
+            again: None,
             splits: BTreeMap::new(),
             shorts: BTreeMap::new(),
             former: BTreeMap::new(),
@@ -271,6 +274,19 @@ impl Group {
 
     pub(super) fn account_of(&self, installation: &InstallationId) -> Option<AccountId> {
         self.line.as_ref()?.members.get(installation).copied()
+    }
+
+    pub(super) fn is_member(&self, account: AccountId) -> bool {
+        self.line.as_ref().is_some_and(|line| line.members.values().any(|a| *a == account))
+    }
+
+    /// Whether installations of an account are known by the attached log entries that are not in the
+    /// tip.
+    pub(super) fn lacks(&self, account: AccountId) -> bool {
+        self.line.as_ref().is_some_and(|line| {
+            let live = line.log.log(account).live();
+            live.into_iter().any(|(installation, _)| !line.members.contains_key(&installation))
+        })
     }
 
     /// The record of a sender, made when it is first heard of.

@@ -4,7 +4,7 @@
 //! their own. Each account gets an envelope of one fixed class in its inbox: 20 slots, one for
 //! each of its installations in random places, the rest random bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::Message as _;
@@ -20,7 +20,7 @@ use super::records::{
 use super::search::Search;
 use super::wishes::is_open;
 use super::{Fault, Inner, Stop, Tx};
-use crate::account::{RecordAssembler, RecordOutcome};
+use crate::account::{Card, RecordAssembler, RecordOutcome};
 use crate::api::{Answer, CommandError, Event, RefusedReason};
 use crate::limits::INVITED_ACCOUNTS;
 use crate::mls;
@@ -76,8 +76,8 @@ impl Inner {
             let reason = "this needs a higher role in the group".to_owned();
             return Err(Stop::Command(CommandError::NotAllowed(reason)));
         }
-        let members: BTreeSet<AccountId> = group.members().into_iter().map(|(_, a)| a).collect();
-        if let Some(known) = cards.iter().find(|c| members.contains(&c.account)) {
+        let whole = |card: &&Card| group.is_member(card.account) && !group.lacks(card.account);
+        if let Some(known) = cards.iter().find(whole) {
             return Err(Stop::Command(CommandError::AlreadyMember(known.account)));
         }
         let mut accounts = Vec::new();
@@ -186,15 +186,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Accounts that somebody else has added are in the group.
+    /// Accounts that somebody else has added are in the group, with all their installations.
     fn close_members(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
         let Some(tip) = group.tip().map(|tip| tip.id) else { return Ok(()) };
-        let members: BTreeSet<AccountId> = group.members().into_iter().map(|(_, a)| a).collect();
+        let inside = |account: AccountId, intent: &IntentRecord| match &intent.found {
+            Some(found) => found.key_packages.iter().all(|(i, _)| group.account_of(i).is_some()),
+            None => group.is_member(account) && !group.lacks(account),
+        };
         let added: Vec<Wish> = self
             .intents
             .range((id, FIRST)..=(id, LAST))
-            .filter(|((_, account), i)| i.done.is_none() && members.contains(account))
+            .filter(|((_, account), i)| i.done.is_none() && inside(*account, i))
             .map(|((_, account), _)| Wish::Add(*account))
             .collect();
         if added.is_empty() {
@@ -224,7 +227,9 @@ impl Inner {
         for (account, intent) in found {
             let Some(FoundAccount { log, key_packages, .. }) = &intent.found else { continue };
             let mut installations = Vec::new();
-            for (_, bytes) in key_packages {
+            let group = self.joined(id)?;
+            let absent = key_packages.iter().filter(|(i, _)| group.account_of(i).is_none());
+            for (_, bytes) in absent {
                 let Ok(package) = mls::package::check(&provider, bytes) else { continue };
                 installations.push((package.reference, bytes.clone()));
                 plan.adds.push((*account, package));

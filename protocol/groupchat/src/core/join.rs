@@ -4,6 +4,7 @@ use prost::Message as _;
 use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
+use super::again::{answered, was_answered};
 use super::agreed::Agreed;
 use super::fetch::Fetching;
 use super::group::{Group, Line};
@@ -18,7 +19,7 @@ use super::records::{
 use super::rejoin::inviter_key;
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
-use crate::api::{Answer, CommandError, Event, FetchSource, FetchWhat, RefusedReason};
+use crate::api::{Answer, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
 use crate::limits::{OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
 use crate::mls::{self, View};
@@ -230,14 +231,11 @@ impl Inner {
     ) -> Result<(), Fault> {
         let declined = tx.overlay.get(&declined_key(id))?.is_some();
         let Some(invitation) = &record.invitation else { return Ok(()) };
-        if declined {
+        if declined || was_answered(tx, id, invitation)? {
             return Ok(());
         }
-        if let Some(known) = self.groups.get(&id) {
-            let Some(open) = &known.record.invitation else {
-                self.invited_again(tx, id, inviter, record)?;
-                return Ok(());
-            };
+        let known = self.groups.get(&id).map(|known| known.record.invitation.as_ref());
+        if let Some(Some(open)) = known {
             // the commit of the first one lost its place
             if open.from == invitation.from && open.at < invitation.at {
                 let group = Group::new(record, None);
@@ -248,10 +246,16 @@ impl Inner {
             }
             return Ok(());
         }
-        let open = self.groups.values().filter_map(|g| g.record.invitation.as_ref());
+        let open = self.groups.values().filter_map(|g| {
+            let again = g.again.as_ref().and_then(|again| again.record.invitation.as_ref());
+            g.record.invitation.as_ref().or(again)
+        });
         let (open, bytes) = open.fold((0, 0), |(n, sum), i| (n + 1, sum + i.tree.len()));
         if open >= OPEN_INVITATIONS || bytes + invitation.tree.len() > OPEN_INVITATION_BYTES {
             return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
+        }
+        if known.is_some() {
+            return self.invited_back(tx, id, inviter, record);
         }
         let (name, from) = (invitation.agreed.name.clone(), invitation.from);
         let event = Event::Invitation { group: id, name, from };
@@ -300,6 +304,8 @@ impl Inner {
             .baselines
             .iter()
             .filter_map(|b| Some((InstallationId::from_slice(&b.installation)?, b.number)))
+            // of the own time in the group before, if there was one
+            .filter(|(installation, _)| *installation != own.installation)
             .collect();
         let record = GroupRecord {
             creator: parameters.creator,
@@ -335,8 +341,9 @@ impl Inner {
         self.own()?;
         let Some(invitation) = self.groups.get(&id).and_then(|g| g.record.invitation.clone())
         else {
-            return Err(Stop::Command(CommandError::NoInvitation(id)));
+            return self.accept_again(tx, id);
         };
+        answered(tx, id, &invitation);
         let state = self.new_state();
         let provider = self.provider(tx, View::Child { group: id, parent: None, child: state });
         let joining = mls::welcome::open(&provider, &invitation.welcome, &invitation.tree)?
@@ -384,12 +391,13 @@ impl Inner {
         id: GroupId,
     ) -> Result<Answer, Stop> {
         self.own()?;
-        if self.groups.get(&id).is_none_or(|g| g.record.invitation.is_none()) {
-            return Err(Stop::Command(CommandError::NoInvitation(id)));
-        }
+        let Some(invitation) = self.groups.get(&id).and_then(|g| g.record.invitation.as_ref())
+        else {
+            return self.decline_again(tx, id);
+        };
+        answered(tx, id, invitation);
         self.groups.remove(&id);
         tx.overlay.delete(key("group/", &[id.as_bytes()]));
-        tx.overlay.put(declined_key(id), Vec::new());
         self.topics.clear();
         Ok(Answer::Done)
     }

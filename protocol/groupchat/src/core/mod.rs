@@ -21,6 +21,7 @@
 //! | [`changes`], [`leaving`], [`leaf_updates`] | what members ask to change |
 //! | [`wishes`] | what was asked for, until it stands for good |
 //! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
+//! | [`again`] | invitations to a group that was known before |
 //! | [`loaded`] | MLS groups in memory |
 //! | [`clock`] | how far the own clock is off |
 //! | [`copied`] | a copy of this database that is in use |
@@ -34,6 +35,7 @@
 //! | [`queries`] | what can be read |
 //! | [`inspect`] | what tests look at |
 
+mod again;
 mod agreed;
 mod behind;
 mod changes;

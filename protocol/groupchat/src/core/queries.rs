@@ -137,7 +137,7 @@ impl<S: Store> Core<S> {
             .groups
             .iter()
             .filter_map(|(id, group)| {
-                group.record.invitation.as_ref().map(|invitation| InvitationView {
+                group.open_invitation().map(|invitation| InvitationView {
                     group: *id,
                     name: invitation.agreed.name.clone(),
                     description: invitation.agreed.description.clone(),

@@ -21,6 +21,7 @@
 //! | `split/` group name | [`SplitRecord`]: two sides that went on apart from a state |
 //! | `welcome/` group state | [`WelcomeRecord`]: for the member whose leaf an own commit swaps |
 //! | `inviter/` group | [`InviterRecord`] |
+//! | `again/` group | [`AgainRecord`]: an invitation to a group that was known before |
 //! | `sealed/` group state number | nothing: an own message that was sealed under it |
 //! | `send/` group | [`SendRecord`] |
 //! | `sender/` group installation | [`SenderRecord`] |
@@ -32,7 +33,8 @@
 //! | `out/` sequence | [`OutgoingRecord`] |
 //! | `intent/` group account | [`IntentRecord`] |
 //! | `awaited/` topic, 16 bytes of the hash of the own secrets | [`AwaitedRecord`] |
-//! | `declined/` group | nothing |
+//! | `declined/` group | nothing: no invitation to it is taken (from before `answered/`) |
+//! | `answered/` group, 16 bytes of the hash of the Welcome | when it was accepted or declined |
 //! | `handled/` topic | when the shared part of an invitation was judged |
 //! | `event/` cursor | JSON of an [`crate::api::EventRecord`] |
 //! | `mls/` … | OpenMLS ([`crate::mls`]) |
@@ -50,8 +52,8 @@ pub(crate) use self::group::{
     Change, ChangeRecord, GroupRecord, LeafRecord, PendingCommit, StateKeys, StateRecord, Wish,
 };
 pub(crate) use self::rejoin::{
-    AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, SplitRecord, StateName,
-    WelcomeRecord,
+    AgainRecord, AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, SplitRecord,
+    StateName, WelcomeRecord,
 };
 use super::agreed::Agreed;
 use crate::account::{Card, InstallationKey, RecoverySecret, RegistrationSecret};

@@ -42,7 +42,12 @@ impl Inner {
         let path: Vec<StateId> = line.graph.ancestry(new).take(gained).collect();
         let members = line.members.clone();
         line.look_up(new);
-        self.note_newcomers(tx, id, &members)?;
+        let came = path.iter().filter_map(|state| line.graph.commit(*state)).flat_map(|commit| {
+            let adds = commit.adds.iter().map(|(installation, _)| *installation);
+            adds.filter(|installation| !commit.swaps.contains(installation))
+        });
+        let came: BTreeSet<InstallationId> = came.collect();
+        self.note_newcomers(tx, id, &members, &came)?;
         if depth > 0 {
             self.emit(tx, Event::Reordered { group: id, depth: depth as u64 })?;
         }
@@ -70,21 +75,24 @@ impl Inner {
         })
     }
 
-    /// Who is in the group now and was not before never had what was sent before.
+    /// Who is in the group now and was not before never had what was sent before, and neither has
+    /// who went and came in between.
     pub(super) fn note_newcomers(
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,
         before: &BTreeMap<InstallationId, AccountId>,
+        came: &BTreeSet<InstallationId>,
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let Some(line) = &group.line else { return Ok(()) };
         let number = group.send.number;
-        let known: BTreeMap<InstallationId, u64> = group.record.came_at.iter().copied().collect();
+        let known = group.record.came_at.iter().filter(|(i, _)| !came.contains(i));
+        let known: BTreeMap<InstallationId, u64> = known.copied().collect();
         group.record.came_at = line
             .members
             .keys()
-            .filter(|i| known.contains_key(i) || !before.contains_key(i))
+            .filter(|i| known.contains_key(i) || !before.contains_key(i) || came.contains(i))
             .map(|i| (*i, known.get(i).copied().unwrap_or(number)))
             .collect();
         group.index_members();
@@ -104,7 +112,8 @@ impl Inner {
             if self.swapped_out(id) {
                 return self.wait_for_member(tx, id);
             }
-            return self.emit(tx, Event::Removed { group: id });
+            self.emit(tx, Event::Removed { group: id })?;
+            return self.tell_of_again(tx, id);
         }
         if !before.inside && now.inside {
             self.emit(tx, Event::Joined { group: id })?;

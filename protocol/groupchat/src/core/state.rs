@@ -40,6 +40,7 @@ impl Inner {
             for (k, value) in overlay.scan(&key("rejoin/", &[id.as_bytes()]))? {
                 group.rejoin.insert(named(&k, "rejoin/")?, records::decode(&value)?);
             }
+            group.again = read(&overlay, &key("again/", &[id.as_bytes()]))?;
             for (k, value) in overlay.scan(&key("split/", &[id.as_bytes()]))? {
                 group.splits.insert(named(&k, "split/")?, records::decode(&value)?);
             }

@@ -123,6 +123,13 @@ impl Inner {
                 }
             }
         }
+        let mut answers = tx.overlay.scan(b"answered/")?;
+        answers.retain(|(_, when)| {
+            let when = when.as_slice().try_into().map(u64::from_be_bytes).unwrap_or_default();
+            super::again::is_old_answer(tx.now, Timestamp::from_secs(when))
+        });
+        answers.into_iter().for_each(|(k, _)| tx.overlay.delete(k));
+        self.prune_again(tx)?;
         self.prune_made(tx)?;
         self.prune_rejoins(tx);
         for (id, group) in &mut self.groups {

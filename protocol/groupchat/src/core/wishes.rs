@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::records::{IntentRecord, Wish, write};
 use super::{Fault, Inner, Stop, Tx};
-use crate::api::Event;
+use crate::api::{CommandError, Event};
 use crate::mls::StateId;
 use crate::{AccountId, GroupId, Timestamp};
 
@@ -57,6 +57,37 @@ impl Inner {
         let what = change.change.kind();
         self.forget_change(tx, id, sequence)?;
         self.emit(tx, Event::ChangeFailed { group: id, change: what, reason })
+    }
+
+    /// Gives up all that was asked for in a group, and says so of what was not carried out.
+    pub(super) fn give_up_wishes(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        reason: &str,
+    ) -> Result<(), Fault> {
+        let changes = self.groups.get(&id).into_iter().flat_map(|g| &g.changes);
+        let changes: Vec<(u64, bool)> =
+            changes.map(|(s, c)| (*s, c.done.is_none() && c.change.was_asked())).collect();
+        for (sequence, open) in changes {
+            if open {
+                let reason = Stop::Command(CommandError::NotAllowed(reason.to_owned()));
+                self.change_failed(tx, id, sequence, reason)?;
+            } else {
+                self.forget_change(tx, id, sequence)?;
+            }
+        }
+        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
+        let intents: Vec<(AccountId, bool)> =
+            intents.map(|((_, account), i)| (*account, i.done.is_none())).collect();
+        for (account, open) in intents {
+            self.forget_intent(tx, id, account);
+            if open {
+                let reason = reason.to_owned();
+                self.emit(tx, Event::InvitationFailed { group: id, account, reason })?;
+            }
+        }
+        Ok(())
     }
 
     /// An own commit is in the graph: what it carries out waits for it to stand for good.

@@ -111,6 +111,16 @@ impl Tracker {
         Self { joined, baseline, wanted_from, ..Self::default() }
     }
 
+    /// This member joined anew, at another epoch: what was first sealed before that and is not held
+    /// does not concern it any more. `baseline`: as for [`Self::new`].
+    pub(crate) fn join_again(&mut self, joined: u64, baseline: u64) {
+        // what is held of the new time, by a branch that was read before
+        let since = self.epochs.iter().find(|(_, epoch)| *epoch >= joined).map(|(n, _)| *n);
+        self.joined = joined;
+        self.baseline = since.map_or(baseline.max(self.max_held()), |first| first - 1);
+        self.wanted_from = since.or((joined == 0).then_some(1));
+    }
+
     /// Takes note of a core that is held now; `false` if it was held before.
     pub(crate) fn hold(&mut self, place: Place) -> bool {
         let n = place.number;
@@ -271,6 +281,40 @@ mod tests {
         assert_eq!(t.missing(9), [7]);
         t.hold(place(7, 5, 4));
         assert_eq!((t.missing(9), t.upto()), (vec![], 8));
+    }
+
+    #[test]
+    fn nothing_from_between_two_times_in_the_group_is_missing() {
+        let mut t = Tracker::new(1, 0);
+        t.hold(place(1, 1, 0));
+        t.hold(place(2, 2, 1));
+        t.join_again(9, 6);
+        assert_eq!((t.missing(9), t.claimed(6, 9)), (vec![], vec![]));
+        t.hold(place(7, 9, 8));
+        assert_eq!((t.missing(9), t.upto()), (vec![], 7));
+        t.hold(place(9, 9, 9));
+        assert_eq!(t.missing(9), [8]);
+    }
+
+    #[test]
+    fn what_the_inviter_does_not_know_is_told_by_the_next_core() {
+        let mut t = Tracker::new(1, 0);
+        t.hold(place(3, 1, 1));
+        t.join_again(9, 3);
+        t.hold(place(8, 9, 8));
+        assert_eq!((t.missing(9), t.upto()), (vec![], 8), "4 to 7 are from before");
+        t.join_again(20, 0);
+        t.hold(place(12, 21, 20));
+        assert_eq!(t.missing(9), [11]);
+    }
+
+    #[test]
+    fn who_joins_again_further_back_keeps_what_it_holds_of_that_time() {
+        let mut t = Tracker::new(5, 0);
+        t.hold(place(4, 5, 4));
+        t.hold(place(6, 6, 6));
+        t.join_again(4, 9);
+        assert_eq!((t.missing(9), t.upto()), (vec![5], 4));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret32;
+use super::{GroupRecord, Secret32};
 use crate::mls::StateId;
 use crate::{AccountId, InstallationId, Timestamp};
 
@@ -65,6 +65,18 @@ pub(crate) struct WelcomeRecord {
     /// Where it asked.
     pub(crate) name: StateName,
     pub(crate) content: Vec<u8>,
+}
+
+/// An invitation to a group that this installation was in before, or still is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AgainRecord {
+    pub(crate) inviter: InstallationId,
+    /// As that of a new group.
+    pub(crate) record: GroupRecord,
+    /// When it came.
+    pub(crate) came: Timestamp,
+    /// Whether people were told: not while this installation is in the group, as far as it knows.
+    pub(crate) told: bool,
 }
 
 /// Who invited this installation to a group, and the state that it came with.

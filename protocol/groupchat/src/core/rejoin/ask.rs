@@ -206,7 +206,8 @@ impl Inner {
             return Ok(());
         }
         save_ask(tx, id, &group.ask)?;
-        self.emit(tx, Event::Waiting { group: id })
+        self.emit(tx, Event::Waiting { group: id })?;
+        self.tell_of_again(tx, id)
     }
 
     /// The states that can be gone on from, the newest first.
@@ -294,7 +295,7 @@ impl Inner {
             let came = self.look_into(tx, shared, &welcome.group_secrets, at)?;
             let back = match came {
                 Some((group, inviter, record)) if group == id && inviter == by => {
-                    let by = ComesBy { inviter, common };
+                    let by = ComesBy { inviter, common, anew: false };
                     self.come_back(tx, id, record, by)?
                 }
                 _ => false,

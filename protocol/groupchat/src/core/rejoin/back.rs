@@ -3,14 +3,15 @@
 //! Messages, numbers, gaps, what is counted of others and what was asked for stay. Own messages
 //! that nobody on the new path may have go out again under the same numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::agreed::Parameters;
 use crate::core::group::{Line, entry_key, leaf_key, sealed_key};
 use crate::core::loaded::{Loaded, Place};
 use crate::core::log_set::LogSet;
 use crate::core::records::{
-    GroupRecord, InvitationRecord, InviterRecord, OutgoingKind, StateName, key, read, write,
+    AskRecord, GroupRecord, InvitationRecord, InviterRecord, OutgoingKind, StateName, key, read,
+    write,
 };
 use crate::core::{Fault, Inner, Tx};
 use crate::mls::{self, StateId, View};
@@ -22,6 +23,8 @@ pub(in crate::core) struct ComesBy {
     pub(in crate::core) inviter: InstallationId,
     /// A state that the way led through, as the inviter says.
     pub(in crate::core) common: Option<StateName>,
+    /// By an invitation: this installation's time in the group begins with it.
+    pub(in crate::core) anew: bool,
 }
 
 impl Inner {
@@ -72,7 +75,10 @@ impl Inner {
         let leaf = |(installation, account)| (Leaf { installation, since: None }, account);
         let line = Line::new(first, members.into_iter().map(leaf), log);
         let old = self.enter_line(tx, id, line)?;
-        self.note_newcomers(tx, id, &old)?;
+        if by.anew {
+            self.begin_anew(tx, id, came)?;
+        }
+        self.note_newcomers(tx, id, &old, &BTreeSet::new())?;
         self.keep_rejoin(tx, id, state)?;
         let inviter = InviterRecord { inviter: by.inviter, state: Some(state) };
         write(tx.overlay, inviter_key(&id), &inviter)?;
@@ -111,7 +117,7 @@ impl Inner {
         lost: &[StateId],
     ) -> Result<Vec<(u64, StateId)>, Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(Vec::new()) };
-        let mut numbers = std::collections::BTreeMap::new();
+        let mut numbers = BTreeMap::new();
         for state in lost {
             numbers.extend(self.sealed_under(tx, id, *state)?.into_iter().map(|n| (n, *state)));
         }
@@ -170,13 +176,42 @@ impl Inner {
         self.drop_states(tx, id, &states)
     }
 
+    /// What was first sealed while this installation was away does not concern it; what it knew to
+    /// be missing before cannot come any more.
+    fn begin_anew(&mut self, tx: &mut Tx<'_>, id: GroupId, came: GroupRecord) -> Result<(), Fault> {
+        let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
+        let before: BTreeMap<InstallationId, u64> = came.baselines.iter().copied().collect();
+        for (installation, sender) in &mut group.senders {
+            let baseline = before.get(installation).copied().unwrap_or_default();
+            sender.tracker.join_again(came.joined, baseline);
+        }
+        (group.record.joined, group.record.baselines) = (came.joined, came.baselines);
+        group.record.passed_over.clear();
+        group.record.leaving = false;
+        group.exchange.before_join.clear();
+        let packages = std::mem::take(&mut group.ask.packages);
+        group.ask = AskRecord { packages, heard: tx.now, ..AskRecord::default() };
+        for name in std::mem::take(&mut group.splits).into_keys() {
+            tx.overlay.delete(key("split/", &[id.as_bytes(), &name]));
+        }
+        for installation in std::mem::take(&mut group.heard_in).into_keys() {
+            tx.overlay.delete(key("heard/", &[id.as_bytes(), installation.as_bytes()]));
+        }
+        group.save(tx, &id)?;
+        super::ask::save_ask(tx, id, &group.ask)?;
+        for installation in group.senders.keys() {
+            group.save_sender(tx, &id, installation)?;
+        }
+        self.end_gaps(tx, id)
+    }
+
     /// Puts the new line in place of the old one. Who was in the old tip.
     fn enter_line(
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,
         mut line: Line,
-    ) -> Result<std::collections::BTreeMap<InstallationId, crate::AccountId>, Fault> {
+    ) -> Result<BTreeMap<InstallationId, crate::AccountId>, Fault> {
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let old = group.line.as_ref().map(|line| line.members.clone()).unwrap_or_default();
         group.record.root = Some(line.tip);
@@ -229,7 +264,7 @@ impl Inner {
         if !fits {
             return Ok(false);
         }
-        self.come_back(tx, id, record, ComesBy { inviter, common: None })
+        self.come_back(tx, id, record, ComesBy { inviter, common: None, anew: true })
     }
 }
 

@@ -25,7 +25,7 @@ use prost::Message as _;
 use waku_groupchat_waku::WakuMessage;
 
 pub(super) use self::answer::{Requests, Swap, keep_welcome, welcome_key};
-pub(super) use self::back::inviter_key;
+pub(super) use self::back::{ComesBy, inviter_key};
 pub(super) use self::split::Chains;
 pub(super) use self::wire::swapped;
 use super::inbound::frame_body;

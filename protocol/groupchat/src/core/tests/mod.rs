@@ -4,6 +4,7 @@
 //! order, and a Store keeps. A test takes somebody off ([`Peer::deaf`]) and delivers by hand what
 //! it wants to come, in the order it wants. [`hostile`] makes what no honest member sends.
 
+mod again;
 mod batches;
 mod claims;
 mod commits;
