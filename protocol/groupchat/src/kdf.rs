@@ -122,6 +122,8 @@ labels! {
     ATTACHED_LOG = "attached log";
     /// Hash: decides between commits that leave one state, over its exported secret and the commit.
     COMMIT_TIE = "commit tie";
+    /// Hash: the words and requests that a commit brings.
+    COMMIT_EVIDENCE = "commit evidence";
     /// Key: topic name for who cannot follow a group, from the state's exported secret; UTC day.
     REJOIN_TOPIC = "rejoin topic";
     /// Key: seal of what is said there, from the state's exported secret; UTC day.

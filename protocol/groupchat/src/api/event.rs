@@ -269,7 +269,8 @@ pub enum RefusedReason {
     /// The Waku timestamp and the precise time inside are too far apart.
     #[error("its time does not fit its envelope")]
     Time,
-    /// A record, a link step or an invitation that fails its checks.
+    /// A record, a link step or an invitation that fails its checks, or a commit that does not come
+    /// with what it is bound to.
     #[error("its signatures or fields fail their checks")]
     Invalid,
     /// From an installation that is not live in its account any more.

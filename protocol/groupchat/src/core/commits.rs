@@ -141,11 +141,14 @@ impl Inner {
         let Moves { removes, leaving, swaps, .. } = plan.moves();
         let removes = [removes, leaving, swaps].concat();
         let adds = plan.adds.into_iter().map(|(_, package)| package);
+        let words: Vec<_> = plan.words.into_iter().map(|(_, word)| word).collect();
+        let requests: Vec<_> = plan.swap.iter().map(|s| s.request.signed.clone()).collect();
         let proposals = Proposals {
             adds: adds.chain(plan.swap.iter().map(|s| s.request.package.clone())).collect(),
             removes: &removes,
             extensions: changed.then_some(extensions.as_slice()),
             update: plan.update,
+            bound: super::evidence::bound(&words, &requests),
         };
         let mut group = load(provider)?;
         let made = mls::group::commit(&mut group, provider, &signing, proposals)?
@@ -155,8 +158,8 @@ impl Inner {
         let handshake = pb::Handshake {
             commit: made.commit.clone(),
             log_entries: attached.to_vec(),
-            words: plan.words.into_iter().map(|(_, word)| word).collect(),
-            requests: plan.swap.iter().map(|s| s.request.signed.clone()).collect(),
+            words,
+            requests,
         };
         let mark = super::copied::mark(&signing, &handshake.commit);
         let frame = pb::Frame { body: Some(pb::frame::Body::Handshake(handshake)), mark };

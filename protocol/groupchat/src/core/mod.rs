@@ -16,7 +16,7 @@
 //! | [`group`], [`log_set`], [`agreed`] | a group's states, what proves its members, what they agree on |
 //! | [`create`] | new groups, and what is derived from a state |
 //! | [`commits`], [`received`] | commits, own ones and others' |
-//! | [`judge`], [`effect`] | whether a commit may be, and what it does |
+//! | [`judge`], [`effect`], [`evidence`] | whether a commit may be, what it does, what it brings |
 //! | [`standing`] | where a group stands, and what follows when that changes |
 //! | [`changes`], [`leaving`], [`leaf_updates`] | what members ask to change |
 //! | [`wishes`] | what was asked for, until it stands for good |
@@ -46,6 +46,7 @@ mod confirm;
 mod copied;
 mod create;
 mod effect;
+mod evidence;
 mod fetch;
 mod fourth;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -136,6 +136,9 @@ fn judge(
     staged: &Staged,
     handshake: &pb::Handshake,
 ) -> Result<Judged, RefusedReason> {
+    if staged.bound != super::evidence::bound(&handshake.words, &handshake.requests) {
+        return Err(RefusedReason::Invalid);
+    }
     let identity = |p: &Package| {
         members::parse_identity(&p.identity).filter(|(named, _)| *named == p.installation)
     };

@@ -96,6 +96,9 @@ pub(crate) struct Proposals<'a> {
     pub(crate) extensions: Option<&'a [(u16, Vec<u8>)]>,
     /// New keys for the own leaf, even if nothing else asks for them.
     pub(crate) update: bool,
+    /// The commit's authenticated data (RFC 9420, section 6.1): signed with it, and a part of the
+    /// state after it.
+    pub(crate) bound: Vec<u8>,
 }
 
 /// Makes one commit.
@@ -109,12 +112,13 @@ pub(crate) fn commit(
     proposals: Proposals<'_>,
 ) -> Result<Result<OwnCommit, Refused>, MlsError> {
     const DOING: &str = "making a commit";
-    let Proposals { adds, removes, extensions, update } = proposals;
+    let Proposals { adds, removes, extensions, update, bound } = proposals;
     let leaves: Vec<LeafNodeIndex> = group
         .members()
         .filter(|m| removes.iter().any(|gone| m.signature_key == gone.as_bytes()))
         .map(|m| m.index)
         .collect();
+    group.set_aad(bound);
     let mut builder = group
         .commit_builder()
         .consume_proposal_store(false)

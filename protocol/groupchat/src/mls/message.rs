@@ -46,6 +46,8 @@ pub(crate) struct Staged {
     pub(crate) extensions: Option<ExtensionList>,
     /// The epoch after it.
     pub(crate) epoch: u64,
+    /// Its authenticated data.
+    pub(crate) bound: Vec<u8>,
 }
 
 impl Staged {
@@ -101,12 +103,13 @@ fn process(
         Sender::Member(index) => leaf(group, *index)?,
         _ => return Err(Refused::Sender.into()),
     };
+    let bound = processed.aad().to_vec();
     match processed.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
             Ok(Inbound::Application { sender, content: content.into_bytes() })
         }
         ProcessedMessageContent::StagedCommitMessage(staged) => {
-            inspect(group, provider, sender, *staged).map(|s| Inbound::Commit(Box::new(s)))
+            inspect(group, provider, sender, *staged, bound).map(|s| Inbound::Commit(Box::new(s)))
         }
         ProcessedMessageContent::OwnPendingCommit | ProcessedMessageContent::OwnPrivateMessage => {
             Ok(Inbound::Own)
@@ -151,6 +154,7 @@ fn inspect(
     provider: &Provider<'_>,
     sender: Member,
     staged: StagedCommit,
+    bound: Vec<u8>,
 ) -> Result<Staged, Failure> {
     let (mut adds, mut removes, mut sets_extensions) = (Vec::new(), Vec::new(), false);
     for queued in staged.queued_proposals() {
@@ -168,7 +172,7 @@ fn inspect(
     let extensions = from_extensions(context.extensions()).ok_or(Refused::Extension)?;
     let epoch = context.epoch().as_u64();
     let extensions = sets_extensions.then_some(extensions);
-    Ok(Staged { staged, sender, adds, removes, extensions, epoch })
+    Ok(Staged { staged, sender, adds, removes, extensions, epoch, bound })
 }
 
 /// A path renews a leaf's keys, not who it is.

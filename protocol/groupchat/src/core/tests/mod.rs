@@ -11,6 +11,7 @@ mod commits;
 mod copied;
 mod crowd;
 mod decoders;
+mod evidence;
 mod hostile;
 mod installations;
 mod invitations;

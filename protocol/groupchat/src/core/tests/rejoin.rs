@@ -255,18 +255,19 @@ fn requests_serve_nobody_else() {
     let package = world.in_copy(BOB, &world.tip(BOB), |_, provider, _| {
         crate::mls::package::check(provider, &request.key_package).expect("Carol's")
     });
-    let swap = |world: &World, who: usize, package: crate::mls::package::Package| {
+    let swap = |world: &World, who, package: crate::mls::package::Package, requests: &[_]| {
         world.in_copy(who, &world.tip(who), |group, provider, key| {
             let (adds, removes) = (vec![package], [carol]);
-            let proposals = Proposals { adds, removes: &removes, ..Proposals::default() };
+            let bound = crate::core::evidence::bound(&[], requests);
+            let proposals = Proposals { adds, removes: &removes, bound, ..Proposals::default() };
             crate::mls::group::commit(group, provider, key, proposals)
                 .expect("own state")
                 .map(|made| made.commit)
         })
     };
-    let again = swap(&world, BOB, package);
-    let Ok(commit) = again else { panic!("OpenMLS makes it: {again:?}") };
     let requests = vec![used];
+    let again = swap(&world, BOB, package, &requests);
+    let Ok(commit) = again else { panic!("OpenMLS makes it: {again:?}") };
     let with_request =
         pb::Handshake { commit: commit.clone(), requests, ..pb::Handshake::default() };
     let frame =
@@ -277,7 +278,7 @@ fn requests_serve_nobody_else() {
     // and without any request, even by who may remove and add
     for who in [ALICE, BOB] {
         let package = world.package(CAROL);
-        let commit = swap(&world, who, package).expect("OpenMLS makes it");
+        let commit = swap(&world, who, package, &[]).expect("OpenMLS makes it");
         let message = world.seal(who, &handshake(commit, Vec::new()));
         let other = ALICE + BOB - who;
         assert_eq!(world.refused_outright(other, &message), RefusedReason::NotAllowed, "{who}");

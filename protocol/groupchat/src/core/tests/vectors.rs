@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::hostile::{application, handshake};
 use crate::account::InstallationKey;
 use crate::core::agreed::{Agreed, Parameters, group_id};
+use crate::core::evidence::bound;
 use crate::core::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use crate::core::log_set::digest_of;
 use crate::core::members::identity;
@@ -211,7 +212,29 @@ fn messages() -> Value {
         "application": hex(plain.encode_to_vec()),
         "application_frame": hex(application(b"MLS message".to_vec())),
         "handshake_frame": hex(handshake(b"MLS commit".to_vec(), vec![b"entry".to_vec()])),
+        "evidence": evidence(),
     })
+}
+
+/// What a commit is bound to that brings words and requests.
+fn evidence() -> Value {
+    let signature = counting::<64>(0).to_vec();
+    let word = pb::SignedWord { core: b"core".to_vec(), signature: signature.clone() };
+    let request = pb::SignedRequest { request: b"request".to_vec(), signature };
+    let row = |words: &[pb::SignedWord], requests: &[pb::SignedRequest]| {
+        json!({
+            "words": words.iter().map(|w| hex(&w.core)).collect::<Vec<_>>(),
+            "requests": requests.iter().map(|r| hex(&r.request)).collect::<Vec<_>>(),
+            "signature_of_each": hex(counting::<64>(0)),
+            "authenticated_data": hex(bound(words, requests)),
+        })
+    };
+    json!([
+        row(&[], &[]),
+        row(std::slice::from_ref(&word), &[]),
+        row(&[], std::slice::from_ref(&request)),
+        row(&[word.clone(), word.clone()], std::slice::from_ref(&request)),
+    ])
 }
 
 fn invitation() -> Value {
