@@ -13,6 +13,7 @@ use libp2p::gossipsub::{DataTransform, IdentityTransform, Message, RawMessage, T
 use parking_lot::RwLock;
 use waku_groupchat_waku::PubsubTopic;
 
+use super::forward::{forward_ends, forward_read, forward_write};
 use super::recorder::{Observed, Recorder};
 
 /// A connection of the transport whose bytes are counted.
@@ -67,13 +68,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for CountedBytes<T> {
         Poll::Ready(self.written(written))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
-    }
+    forward_ends!();
 }
 
 /// A muxer whose streams are counted from the moment they are opened until they are dropped.
@@ -142,41 +137,8 @@ impl<S> Drop for CountedStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
-    }
-}
+forward_read!(CountedStream);
+forward_write!(CountedStream);
 
 /// The subscribed topics, shared with [`CountedMessages`].
 pub(super) type Subscribed = Arc<RwLock<BTreeSet<PubsubTopic>>>;

@@ -11,6 +11,7 @@
 //! | `static_peers`, `ip_limit`, `listen`, `closing`, `peers` | connections |
 //! | `key`, `config` | the node key, what it is started with |
 //! | `pace`, `stalled` | what a peer that floods or takes nothing is held to |
+//! | `forward` | what wrappers of connections and streams have in common |
 //! | `recorder`, `counting` | who counts, and what is counted below the protocols |
 //!
 //! A relay message goes: gossipsub (duplicates by SHA-256 of the bytes) → validated (size, form) →
@@ -26,6 +27,7 @@ mod codec;
 mod command;
 pub mod config;
 mod counting;
+mod forward;
 mod handle;
 mod held;
 mod ip_limit;

@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::{AsyncRead, AsyncWrite};
+use futures::AsyncWrite;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use tokio::time::Sleep;
+
+use super::forward::{forward_ends, forward_read};
 
 /// How long a stream may take no byte while there are bytes to write.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,15 +101,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
+forward_read!(Watched);
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
@@ -128,20 +122,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.written(cx, written)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
-    }
+    forward_ends!();
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
 
-    use futures::AsyncWriteExt;
+    use futures::{AsyncRead, AsyncWriteExt};
     use tokio::time::Instant;
 
     use super::*;

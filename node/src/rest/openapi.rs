@@ -12,6 +12,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi as Document, PathItem};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::relay_messages::ReadMessage;
 use super::state::State;
 
 #[derive(OpenApi)]
@@ -30,7 +31,9 @@ use super::state::State;
         (name = "relay", description = "Publishing and reading, as they come"),
         (name = "store", description = "What is kept"),
         (name = "document", description = "This document"),
-    )
+    ),
+    // of lists of answers, whose bodies are not collected with the routes
+    components(schemas(ReadMessage))
 )]
 struct Base;
 

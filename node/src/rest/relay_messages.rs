@@ -4,7 +4,7 @@ use axum::Json as Answer;
 use axum::extract::{Path, State as Shared};
 use serde::{Deserialize, Serialize};
 use tracing::info;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 
 use super::error::RestError;
@@ -58,20 +58,52 @@ pub(super) struct ReadMessage {
     proof: String,
 }
 
+/// What reading answers, for the document.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "a list")]
+enum Reading {
+    /// Oldest first
+    #[response(status = 200, example = json!([{
+        "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
+        "timestamp": 1763860953000000000_i64, "ephemeral": false, "proof": "",
+    }]))]
+    Messages(Vec<ReadMessage>),
+    /// The topic does not parse
+    #[response(status = 400)]
+    Topic(String),
+    /// Not subscribed to
+    #[response(status = 404)]
+    NotSubscribed(String),
+}
+
+/// What publishing answers, for the document.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "a list")]
+enum Publishing {
+    /// OK: handed to a peer at least
+    #[response(status = 200)]
+    Done(String),
+    /// Not a message, too large, or not subscribed to
+    #[response(status = 400)]
+    Refused(String),
+    /// The peers' queues are full
+    #[response(status = 429)]
+    Full(String),
+    /// The engine refuses it
+    #[response(status = 500)]
+    Engine(String),
+    /// No peers, or the engine has ended
+    #[response(status = 503)]
+    NoPeers(String),
+}
+
 /// Read the messages of a pubsub topic
 ///
 /// Those that came since the last time, at most `rest-relay-cache-capacity`; reading takes them.
 #[utoipa::path(
     get, path = "/relay/v1/messages/{topic}", tag = "relay", operation_id = "readMessages",
     params(("topic" = String, Path, description = "The pubsub topic, URL-encoded")),
-    responses(
-        (status = 200, description = "Oldest first", body = Vec<ReadMessage>, example = json!([{
-            "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
-            "timestamp": 1763860953000000000_i64, "ephemeral": false, "proof": "",
-        }])),
-        (status = 400, description = "The topic does not parse", body = String),
-        (status = 404, description = "Not subscribed to", body = String),
-    ),
+    responses(Reading),
 )]
 pub(super) async fn read(
     Shared(state): Shared<State>,
@@ -86,14 +118,7 @@ pub(super) async fn read(
 #[utoipa::path(
     get, path = "/relay/v1/auto/messages/{topic}", tag = "relay", operation_id = "readMessagesAuto",
     params(("topic" = String, Path, description = "The content topic, URL-encoded")),
-    responses(
-        (status = 200, description = "Oldest first", body = Vec<ReadMessage>, example = json!([{
-            "payload": "aGVsbG8=", "contentTopic": "/app/1/name/proto", "version": 0,
-            "timestamp": 1763860953000000000_i64, "ephemeral": false, "proof": "",
-        }])),
-        (status = 400, description = "The topic does not parse", body = String),
-        (status = 404, description = "Not subscribed to", body = String),
-    ),
+    responses(Reading),
 )]
 pub(super) async fn read_auto(
     Shared(state): Shared<State>,
@@ -112,13 +137,7 @@ pub(super) async fn read_auto(
         content = NewMessage,
         example = json!({ "payload": "aGVsbG8", "contentTopic": "/app/1/name/proto" }),
     ),
-    responses(
-        (status = 200, description = "OK: handed to a peer at least", body = String),
-        (status = 400, description = "Not a message, too large, or not subscribed to", body = String),
-        (status = 429, description = "The peers' queues are full", body = String),
-        (status = 500, description = "The engine refuses it", body = String),
-        (status = 503, description = "No peers, or the engine has ended", body = String),
-    ),
+    responses(Publishing),
 )]
 pub(super) async fn publish(
     Shared(state): Shared<State>,
@@ -136,13 +155,7 @@ pub(super) async fn publish(
         content = NewMessage,
         example = json!({ "payload": "aGVsbG8", "contentTopic": "/app/1/name/proto" }),
     ),
-    responses(
-        (status = 200, description = "OK: handed to a peer at least", body = String),
-        (status = 400, description = "Not a message, too large, or not subscribed to", body = String),
-        (status = 429, description = "The peers' queues are full", body = String),
-        (status = 500, description = "The engine refuses it", body = String),
-        (status = 503, description = "No peers, or the engine has ended", body = String),
-    ),
+    responses(Publishing),
 )]
 pub(super) async fn publish_auto(
     Shared(state): Shared<State>,

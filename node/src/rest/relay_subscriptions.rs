@@ -1,11 +1,30 @@
 //! `/relay/v1/subscriptions` and `/relay/v1/auto/subscriptions`.
 
 use axum::extract::State as Shared;
+use utoipa::IntoResponses;
 use waku_groupchat_waku::{ContentTopic, PubsubTopic, autoshard};
 
 use super::error::RestError;
 use super::json::Json;
 use super::state::State;
+
+/// What all of these answer, for the document.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "a list")]
+enum Subscribing {
+    /// OK
+    #[response(status = 200)]
+    Done(String),
+    /// A topic that does not parse, or of another cluster
+    #[response(status = 400)]
+    Topic(String),
+    /// Too many topics
+    #[response(status = 429)]
+    Full(String),
+    /// The engine has ended
+    #[response(status = 503)]
+    Ended(String),
+}
 
 /// Subscribe to pubsub topics
 ///
@@ -13,12 +32,7 @@ use super::state::State;
 #[utoipa::path(
     post, path = "/relay/v1/subscriptions", tag = "relay", operation_id = "subscribe",
     request_body(content = Vec<String>, example = json!(["/waku/2/rs/66/3"])),
-    responses(
-        (status = 200, description = "OK", body = String),
-        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
-        (status = 429, description = "Too many topics", body = String),
-        (status = 503, description = "The engine has ended", body = String),
-    ),
+    responses(Subscribing),
 )]
 pub(super) async fn subscribe(
     Shared(state): Shared<State>,
@@ -37,12 +51,7 @@ pub(super) async fn subscribe(
 #[utoipa::path(
     delete, path = "/relay/v1/subscriptions", tag = "relay", operation_id = "unsubscribe",
     request_body(content = Vec<String>, example = json!(["/waku/2/rs/66/3"])),
-    responses(
-        (status = 200, description = "OK", body = String),
-        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
-        (status = 429, description = "Too many topics", body = String),
-        (status = 503, description = "The engine has ended", body = String),
-    ),
+    responses(Subscribing),
 )]
 pub(super) async fn unsubscribe(
     Shared(state): Shared<State>,
@@ -60,12 +69,7 @@ pub(super) async fn unsubscribe(
 #[utoipa::path(
     post, path = "/relay/v1/auto/subscriptions", tag = "relay", operation_id = "subscribeAuto",
     request_body(content = Vec<String>, example = json!(["/app/1/name/proto"])),
-    responses(
-        (status = 200, description = "OK", body = String),
-        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
-        (status = 429, description = "Too many topics", body = String),
-        (status = 503, description = "The engine has ended", body = String),
-    ),
+    responses(Subscribing),
 )]
 pub(super) async fn subscribe_auto(
     Shared(state): Shared<State>,
@@ -82,12 +86,7 @@ pub(super) async fn subscribe_auto(
 #[utoipa::path(
     delete, path = "/relay/v1/auto/subscriptions", tag = "relay", operation_id = "unsubscribeAuto",
     request_body(content = Vec<String>, example = json!(["/app/1/name/proto"])),
-    responses(
-        (status = 200, description = "OK", body = String),
-        (status = 400, description = "A topic that does not parse, or of another cluster", body = String),
-        (status = 429, description = "Too many topics", body = String),
-        (status = 503, description = "The engine has ended", body = String),
-    ),
+    responses(Subscribing),
 )]
 pub(super) async fn unsubscribe_auto(
     Shared(state): Shared<State>,
