@@ -8,7 +8,7 @@
 //! - [`rest`]: nwaku's REST endpoints; each extension adds its own.
 //! - [`publisher`]: the one way out, for REST and extensions.
 //! - [`cli`]: the commands that speak to a running node.
-//! - [`clock`], [`crash`]: the clock and points of death that tests set.
+//! - [`clock`], [`crash`], [`faults`]: the clock, points of death and failing writes that tests set.
 
 pub mod bindings;
 pub mod chat;
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod crash;
 pub mod engine;
 pub mod extension;
+pub mod faults;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -54,6 +54,8 @@ impl Store for Database {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        #[cfg(debug_assertions)]
+        crate::faults::write()?;
         self.store.commit(batch)?;
         self.status.works();
         Ok(())

@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod copied;
 mod crash;
+mod failing;
 mod full;
 mod keys;
 mod locked;

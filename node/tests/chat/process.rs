@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use waku_groupchat_node::{clock, crash};
+use waku_groupchat_node::{clock, crash, faults};
 
 /// The longest a node may take to start or to die.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -60,6 +60,11 @@ impl Node {
     /// Starts a node whose clock a test sets by a file with a number of seconds.
     pub(crate) fn start_by_clock(dir: &Path, options: &[String], clock: &Path) -> Self {
         Self::start_with(dir, options, None, &[(clock::VARIABLE, clock)])
+    }
+
+    /// Starts a node whose database fails at every so-many-th write, by a file with that number.
+    pub(crate) fn start_failing(dir: &Path, options: &[String], every: &Path) -> Self {
+        Self::start_with(dir, options, None, &[(faults::VARIABLE, every)])
     }
 
     /// Starts a node on a file system of its own of some megabytes, which is mounted at its folder

@@ -6,12 +6,13 @@ use crate::options::error::{OptionError, Place, Reason};
 use crate::options::settings::Setting;
 use crate::options::table::{self, ENVIRONMENT_PREFIX, Spec};
 
-/// Variables with the prefix that are not options: the clock and the crash points of tests, the
-/// passphrase of the chat's database, which stands on no command line, and what the other commands
-/// read.
+/// Variables with the prefix that are not options: the clock, the crash points and the failing writes
+/// of tests, the passphrase of the chat's database, which stands on no command line, and what the
+/// other commands read.
 const OTHERS: &[&str] = &[
     crate::clock::VARIABLE,
     crate::crash::VARIABLE,
+    crate::faults::VARIABLE,
     crate::chat::unlock::PASSPHRASE,
     "WAKU_GROUPCHAT_BINDINGS_ENGINE",
     "WAKU_GROUPCHAT_NODE",
