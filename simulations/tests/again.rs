@@ -60,6 +60,39 @@ fn together(net: &mut Network, nodes: &[NodeId], group: GroupId) {
     }
 }
 
+/// Archives that reach back for a day or less, and a group that goes on.
+#[test]
+fn who_is_away_for_five_days_when_it_is_invited_still_gets_in() {
+    let mut net = Network::new(63, Links::perfect());
+    net.config_mut().catch_up = HOUR * 4;
+    let (alice, _) = account(&mut net);
+    let (bob, bobs) = account(&mut net);
+    let (dave, daves) = account(&mut net);
+    let group = group(&mut net, alice, &[bobs], &[bob]);
+    net.run_for(HOUR);
+    net.stop(dave);
+    net.command(alice, Command::Invite { group, cards: vec![daves] }).expect("a good card");
+    net.run_for(HOUR);
+    for day in 1..=5 {
+        let (name, description) = (format!("Hut of day {day}"), String::new());
+        let who = if day % 2 == 0 { alice } else { bob };
+        net.command(who, Command::SetProfile { group, name, description }).expect("a member");
+        say(&mut net, who, group, &format!("day {day}"));
+        net.run_for(DAY);
+        net.forget_store();
+    }
+    net.restart(dave);
+    let invited = net.run_until(DAY * 2, |net| invited(net, dave));
+    assert!(invited, "a repeat came:\n{}", net.story(60));
+    net.command(dave, Command::AcceptInvitation { group }).expect("an invitation");
+    let follows = net.run_until(DAY * 2, |net| {
+        let tip = |node| net.node(node).core().tip_name(group);
+        tip(dave) == tip(alice) && tip(dave) == tip(bob)
+    });
+    assert!(follows, "one state:\n{}", net.story(80));
+    together(&mut net, &[alice, bob, dave], group);
+}
+
 /// Alice and Bob, with two installations each of which Bob's second left, or all of whom were put out.
 fn with_two_of_bob(seed: u64) -> (Network, [NodeId; 3], String, GroupId) {
     let mut net = Network::new(seed, Links::perfect());

@@ -72,6 +72,10 @@ pub const OPEN_INVITATIONS: usize = 256;
 pub const OPEN_INVITATION_BYTES: usize = 64 * 1024 * 1024;
 /// How long an invitation may be answered; for so long its account repeats it.
 pub const INVITATION_AGE: Duration = Duration::from_secs(30 * 86_400);
+/// Most commits whose invitations are repeated.
+pub const REPEATED_INVITATIONS: usize = 64;
+/// Most bytes that are kept to repeat invitations.
+pub const REPEATED_INVITATION_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest topic period and registration period.
 pub const PERIOD: Duration = Duration::from_secs(86_400);
 /// A linking that is not done after this is forgotten.

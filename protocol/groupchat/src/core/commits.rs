@@ -173,7 +173,7 @@ impl Inner {
         };
         let invitations = match (plan.invitees, made.welcome) {
             (Some(invitees), Some(welcome)) => {
-                Some(self.prepare_invitations(id, invitees, &welcome, tree, log)?)
+                Some(self.prepare_invitations(tx.now, id, invitees, &welcome, tree, log)?)
             }
             _ => None,
         };

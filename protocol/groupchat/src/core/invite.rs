@@ -245,6 +245,7 @@ impl Inner {
     /// What goes out once the commit is applied, made while its Welcome is at hand.
     pub(super) fn prepare_invitations(
         &self,
+        now: Timestamp,
         id: GroupId,
         invitees: Invitees,
         welcome: &[u8],
@@ -254,7 +255,7 @@ impl Inner {
         fits(welcome.len())?;
         let split = mls::welcome::split(welcome)
             .map_err(|_| Fault::Bug("an own Welcome does not parse"))?;
-        let shared = self.shared_part_of(id, split.shared, tree, log)?.encode_to_vec();
+        let shared = self.shared_part_of(now, id, split.shared, tree, log)?.encode_to_vec();
         let mut content_key = [0; 32];
         self.rng.fill(&mut content_key);
         let mut entries: BTreeMap<Reference, Vec<u8>> = split.entries.into_iter().collect();
@@ -275,6 +276,7 @@ impl Inner {
     /// What a joiner needs beside its secrets.
     pub(super) fn shared_part_of(
         &self,
+        now: Timestamp,
         id: GroupId,
         welcome: Vec<u8>,
         ratchet_tree: Vec<u8>,
@@ -291,7 +293,8 @@ impl Inner {
             .collect();
         baselines.sort_by(|a, b| a.installation.cmp(&b.installation));
         let log_entries = log.iter().cloned().collect();
-        let shared = pb::InvitationShared { welcome, ratchet_tree, log_entries, baselines };
+        let made = now.as_waku();
+        let shared = pb::InvitationShared { welcome, ratchet_tree, log_entries, baselines, made };
         fits(shared.encoded_len() + FRAME_BYTES)?;
         Ok(shared)
     }
@@ -310,6 +313,23 @@ impl Inner {
             // the commit has lost its place already: the accounts are added again
             return Ok(());
         }
+        for envelope in &envelopes {
+            let (account, installations) = (envelope.account, envelope.slots.len());
+            self.emit(tx, Event::Invited { group: id, account, installations })?;
+        }
+        self.enqueue_invitations(tx, id, &content_key, &shared, &envelopes)?;
+        self.keep_repeat(tx, (id, state), &shared, &envelopes)
+    }
+
+    /// Queues a shared part and envelopes for it, under a fresh key of the content.
+    pub(super) fn enqueue_invitations(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        content_key: &Secret32,
+        shared: &[u8],
+        envelopes: &[PendingEnvelope],
+    ) -> Result<(), Fault> {
         let kind = OutgoingKind::InvitationShared { group: id, content_key: content_key.clone() };
         let mut slot = pb::InvitationSlot {
             content_key: content_key.0.to_vec(),
@@ -317,7 +337,7 @@ impl Inner {
             shared_timestamp: tx.now.as_waku(),
             whole: Vec::new(),
         };
-        let shared = shared_frame(&shared).ok_or(Fault::Bug("a shared part of one's own"))?;
+        let shared = shared_frame(shared).ok_or(Fault::Bug("a shared part of one's own"))?;
         if SizeClass::fitting(shared.len()).is_some() {
             self.enqueue(tx, kind, shared, tx.now)?;
         } else {
@@ -327,16 +347,14 @@ impl Inner {
             self.enqueue_split(tx, &kind, split, tx.now)?;
         }
         let delays = self.envelope_delays(envelopes.len());
-        for (envelope, delay) in envelopes.into_iter().zip(delays) {
-            let content = self.fill_envelope(tx, &slot, &envelope)?;
+        for (envelope, delay) in envelopes.iter().zip(delays) {
+            let content = self.fill_envelope(tx, &slot, envelope)?;
             let kind = OutgoingKind::InvitationEnvelope {
                 group: id,
                 account: envelope.account,
                 registration_secret: envelope.registration_secret.clone(),
             };
             self.enqueue(tx, kind, content, tx.now + delay)?;
-            let (account, installations) = (envelope.account, envelope.slots.len());
-            self.emit(tx, Event::Invited { group: id, account, installations })?;
         }
         Ok(())
     }

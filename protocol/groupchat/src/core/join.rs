@@ -21,7 +21,7 @@ use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
-use crate::limits::{OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
+use crate::limits::{INVITATION_AGE, OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
 use crate::mls::{self, View};
 use crate::order::Leaf;
 use crate::proto::group as pb;
@@ -291,6 +291,9 @@ impl Inner {
         };
         let Some(own) = &self.account else { return Ok(None) };
         let (agreed, parameters) = agreed;
+        // who made it names the time; a repeat came later
+        let made = Timestamp::from_waku(shared.made);
+        let at = if shared.made > 0 { made.clamp(at - INVITATION_AGE * 2, at) } else { at };
         let mut log = LogSet::default();
         let sound = log.extend(&shared.log_entries)
             && parameters.names(joining.group)

@@ -21,6 +21,7 @@
 //! | [`changes`], [`leaving`], [`leaf_updates`] | what members ask to change |
 //! | [`wishes`] | what was asked for, until it stands for good |
 //! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
+//! | [`repeats`] | invitations again, until they are answered |
 //! | [`again`] | invitations to a group that was known before |
 //! | [`loaded`] | MLS groups in memory |
 //! | [`clock`] | how far the own clock is off |
@@ -75,6 +76,7 @@ pub(crate) mod records;
 mod register;
 mod rejoin;
 mod repair;
+mod repeats;
 mod schema;
 mod sealing;
 mod search;
@@ -104,8 +106,11 @@ pub use self::inspect::{Kept, Standing};
 use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
 use self::queue::Queue;
-use self::records::{AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord};
+use self::records::{
+    AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, RepeatRecord,
+};
 use self::rejoin::{Chains, Requests};
+use self::repeats::RepeatName;
 use self::topics::Topics;
 use crate::account::RecordAssembler;
 use crate::api::{
@@ -182,6 +187,7 @@ struct Inner {
     outgoing: Queue,
     intents: BTreeMap<(GroupId, AccountId), IntentRecord>,
     awaited: BTreeMap<AwaitedName, AwaitedRecord>,
+    repeats: BTreeMap<RepeatName, RepeatRecord>,
     event_cursor: u64,
     /// A copy of this database was noticed.
     copied: Option<CopiedRecord>,
@@ -398,6 +404,7 @@ impl Inner {
         self.registration_due(tx)?;
         self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
+        self.repeats_due(tx)?;
         self.changes_due(tx)?;
         self.rejoin_due(tx)?;
         self.gaps_due(tx)?;
@@ -411,6 +418,7 @@ impl Inner {
         [
             self.next_registration(),
             self.next_intent(),
+            self.next_repeat(),
             self.next_change(),
             self.next_leaf_update(),
             self.next_rejoin(),

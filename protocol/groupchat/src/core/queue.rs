@@ -65,6 +65,11 @@ impl Queue {
         self.entries.iter().find(|(_, record)| is_it(record)).map(|(sequence, _)| *sequence)
     }
 
+    /// Whether something of this kind was never handed out.
+    pub(super) fn any_unsent(&self, kind: impl Fn(&OutgoingKind) -> bool) -> bool {
+        self.entries.values().any(|record| record.attempts == 0 && kind(&record.kind))
+    }
+
     /// How many messages of a group are in the queue.
     pub(super) fn messages_of(&self, group: &GroupId) -> usize {
         self.messages.get(group).copied().unwrap_or_default()

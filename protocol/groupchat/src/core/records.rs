@@ -21,6 +21,8 @@
 //! | `split/` group name | [`SplitRecord`]: two sides that went on apart from a state |
 //! | `welcome/` group state | [`WelcomeRecord`]: for the member whose leaf an own commit swaps |
 //! | `inviter/` group | [`InviterRecord`] |
+//! | `repeat/` group state | [`RepeatRecord`]: invitations that wait for an answer |
+//! | `shared/` group state | the shared part of these |
 //! | `again/` group | [`AgainRecord`]: an invitation to a group that was known before |
 //! | `sealed/` group state number | nothing: an own message that was sealed under it |
 //! | `send/` group | [`SendRecord`] |
@@ -52,8 +54,8 @@ pub(crate) use self::group::{
     Change, ChangeRecord, GroupRecord, LeafRecord, PendingCommit, StateKeys, StateRecord, Wish,
 };
 pub(crate) use self::rejoin::{
-    AgainRecord, AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, SplitRecord,
-    StateName, WelcomeRecord,
+    AgainRecord, AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, RepeatRecord,
+    SplitRecord, StateName, WaitingEnvelope, WelcomeRecord,
 };
 use super::agreed::Agreed;
 use crate::account::{Card, InstallationKey, RecoverySecret, RegistrationSecret};

@@ -263,6 +263,8 @@ impl Inner {
             line.states.remove(state);
         }
         group.save(tx, &id)?;
+        let stood = &path[..keep];
+        self.settle_repeats(tx, id, &dropped, |state| stood.contains(&state))?;
         for state in &dropped {
             for number in self.sealed_under(tx, id, *state)? {
                 tx.overlay.delete(sealed_key(&id, *state, number));

@@ -105,6 +105,7 @@ impl Inner {
             outgoing,
             intents,
             awaited,
+            repeats: super::repeats::load_repeats(&overlay)?,
             event_cursor,
             copied: read(&overlay, super::copied::KEY)?,
             known: Known::default(),

@@ -44,6 +44,7 @@ impl Inner {
             intent.due = if intent.due == AWAITED { AWAITED } else { intent.due.min(most) };
             intent.retry = intent.retry.min(most);
         }
+        self.hurry_repeats(now);
         for change in self.groups.values_mut().flat_map(|g| g.changes.values_mut()) {
             change.due = change.due.min(most);
         }

@@ -79,6 +79,31 @@ pub(crate) struct AgainRecord {
     pub(crate) told: bool,
 }
 
+/// Invitations of one commit that are repeated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RepeatRecord {
+    /// When they first left.
+    pub(crate) since: Timestamp,
+    /// When they leave again.
+    pub(crate) due: Timestamp,
+    /// What is kept of them.
+    pub(crate) bytes: u64,
+    /// The commit stands for good.
+    pub(crate) settled: bool,
+    pub(crate) waiting: Vec<WaitingEnvelope>,
+}
+
+/// An account that has not answered with all its installations.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WaitingEnvelope {
+    pub(crate) account: AccountId,
+    pub(crate) registration_secret: Secret32,
+    /// Another installation of it has.
+    pub(crate) answered: bool,
+    /// Key package and EncryptedGroupSecrets of each that has not.
+    pub(crate) slots: Vec<(InstallationId, Vec<u8>, Vec<u8>)>,
+}
+
 /// Who invited this installation to a group, and the state that it came with.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct InviterRecord {

@@ -252,7 +252,7 @@ impl Inner {
         let (_, group_secrets) = entries
             .find(|(reference, _)| *reference == request.package.reference)
             .ok_or(Fault::Bug("a Welcome without an added key package"))?;
-        let shared = self.shared_part_of(id, split.shared, tree, log)?;
+        let shared = self.shared_part_of(tx.now, id, split.shared, tree, log)?;
         let path = self.path_names(id);
         let common = request.states.iter().find(|name| path.contains(name));
         let content = pb::RejoinContent {

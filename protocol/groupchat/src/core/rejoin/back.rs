@@ -68,6 +68,8 @@ impl Inner {
             again.sort_unstable();
         }
         self.reopen(tx, id, &lost)?;
+        let all: Vec<StateId> = self.groups[&id].states().map(|state| state.id).collect();
+        self.settle_repeats(tx, id, &all, |state| !lost.contains(&state))?;
         self.leave_states(tx, id)?;
         self.loaded.put(Place::now(id, state), Loaded::new(joined));
         let mut log = LogSet::default();

@@ -48,6 +48,7 @@ fn good() -> Vec<Vec<u8>> {
         requests: vec![pb::SignedRequest { request: vec![5; 700], signature: vec![6; 64] }],
     };
     let shared = pb::InvitationShared {
+        made: 1_767_225_600_000_000_000,
         welcome: vec![3; 200],
         ratchet_tree: vec![4; 500],
         log_entries: vec![vec![5; 90]; 2],

@@ -330,6 +330,7 @@ fn an_invitation_by_another_than_the_creator_opens() {
             ratchet_tree: crate::mls::group::ratchet_tree(group).expect("a tree"),
             log_entries: entries.clone(),
             baselines: Vec::new(),
+            made: 0,
         };
     });
     let slot = pb::InvitationSlot {

@@ -21,6 +21,7 @@ mod linking;
 mod messages;
 mod records;
 mod rejoin;
+mod repeats;
 mod restarts;
 mod segments;
 mod vectors;

@@ -246,6 +246,7 @@ fn invitation() -> Value {
         whole: counting::<32>(0x90).to_vec(),
     };
     let shared = pb::InvitationShared {
+        made: TIME.as_waku(),
         welcome: b"suite and group info".to_vec(),
         ratchet_tree: b"tree".to_vec(),
         log_entries: vec![b"entry".to_vec()],
