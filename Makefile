@@ -49,7 +49,7 @@ interop: setup ## Run only the tests against go-waku
 		cargo test --locked --workspace $(INTEROP) --test interop_go_waku
 
 .PHONY: bench
-bench: setup ## Measure what the parts cost beside their peers, into docs/benchmarks.md (BENCH="relay archive invite core")
+bench: setup ## Measure what the parts cost beside their peers, into docs/benchmarks.md (BENCH="relay archive invite core convergence")
 	cargo build --locked --release -p waku-groupchat-node --bin waku-groupchat
 	cargo build --locked --release -p waku-groupchat-simulations --features bench --bin bench
 	scripts/bench.sh "$(CARGO_TARGET_DIR)/release" $(BENCH)
@@ -73,11 +73,13 @@ lint: setup-lint ## Check format, lints, documentation, dependencies and their a
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path node/bindings-engine/Cargo.toml
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/http/Cargo.toml
 	scripts/check-arrows.sh
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check bans licenses sources
 	cargo clippy --locked --workspace --all-targets $(INTEROP) $(BENCHES) -- -D warnings
 	cargo check --locked --manifest-path fuzz/Cargo.toml
+	cargo check --locked --manifest-path fuzz/http/Cargo.toml
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 .PHONY: advisories

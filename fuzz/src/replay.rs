@@ -47,8 +47,9 @@ pub fn replay(targets: &[(&str, Target)], runs: u64) {
 
 fn replay_one(name: &str, target: Target, seed: u64, runs: u64) {
     let start = Instant::now();
-    let program = seeds_of(name).join("../../fuzz_targets").join(format!("{name}.rs"));
-    assert!(program.exists(), "no program for {name} in fuzz_targets");
+    let program = |folder| seeds_of(name).join("../..").join(folder).join(format!("{name}.rs"));
+    let there = ["fuzz_targets", "http/fuzz_targets"].map(|folder| program(folder).exists());
+    assert!(there.contains(&true), "no program for {name} in fuzz_targets");
     let seeds = read(name);
     assert!(!seeds.is_empty(), "no seeds for {name}");
     for (file, input) in &seeds {

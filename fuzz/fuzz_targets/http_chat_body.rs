@@ -1,3 +1,0 @@
-#![no_main]
-
-waku_groupchat_fuzz::fuzz!("http_chat_body");
