@@ -85,8 +85,8 @@ impl Inner {
             // a record that was found for another invitation of the same card serves again
             let known = self
                 .intents
-                .iter()
-                .find(|((_, a), i)| *a == card.account && i.card.card() == *card)
+                .for_account(card.account, self.groups.keys().copied())
+                .find(|(_, i)| i.card.card() == *card)
                 .and_then(|(_, i)| i.found.clone());
             let intent = IntentRecord {
                 card: CardRecord::from(card),
@@ -109,7 +109,7 @@ impl Inner {
         // those of a group follow each other, so each is looked at once
         let mut last: Option<(GroupId, bool)> = None;
         let mut next: Option<Timestamp> = None;
-        for ((group, _), intent) in self.intents.iter().filter(|(_, i)| i.done.is_none()) {
+        for ((group, _), intent) in self.intents.open() {
             let at = match intent.found {
                 None => Some(intent.due).filter(|due| *due != AWAITED),
                 Some(_) => {
@@ -127,22 +127,24 @@ impl Inner {
 
     /// Whether archives are being asked for somebody who is to come into a group.
     fn searching(&self, group: GroupId) -> bool {
-        self.intents.range((group, FIRST)..=(group, LAST)).any(|(_, i)| i.due == AWAITED)
+        self.intents.open_of(group).any(|(_, i)| i.due == AWAITED)
     }
 
     /// Looks for the records that are due, and commits what was found.
     pub(super) fn intents_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let mut due: BTreeMap<GroupId, Vec<AccountId>> = BTreeMap::new();
-        for ((group, account), intent) in &mut self.intents {
+        for ((group, account), intent) in self.intents.open() {
             if intent.found.is_none() && intent.due <= tx.now {
-                intent.due = AWAITED;
                 due.entry(*group).or_default().push(*account);
             }
         }
         for (group, accounts) in due {
+            for account in &accounts {
+                self.intents.change(&(group, *account), |intent| intent.due = AWAITED);
+            }
             self.search(tx, group, accounts, 0, Search::Recent);
         }
-        let mut groups: Vec<GroupId> = self.intents.keys().map(|(group, _)| *group).collect();
+        let mut groups: Vec<GroupId> = self.intents.open().map(|((group, _), _)| *group).collect();
         groups.dedup();
         for group in groups {
             self.commit_intents(tx, group)?;
@@ -160,9 +162,9 @@ impl Inner {
         self.close_members(tx, id)?;
         let mut found: Vec<(AccountId, IntentRecord)> = self
             .intents
-            .range((id, FIRST)..=(id, LAST))
+            .open_of(id)
             .filter(|(_, i)| is_open(i) && i.retry <= tx.now)
-            .map(|((_, account), i)| (*account, i.clone()))
+            .map(|(account, i)| (account, i.clone()))
             .collect();
         let mut take = found.len();
         while take > 0 {
@@ -196,9 +198,9 @@ impl Inner {
         };
         let added: Vec<Wish> = self
             .intents
-            .range((id, FIRST)..=(id, LAST))
-            .filter(|((_, account), i)| i.done.is_none() && inside(*account, i))
-            .map(|((_, account), _)| Wish::Add(*account))
+            .open_of(id)
+            .filter(|(account, i)| inside(*account, i))
+            .map(|(account, _)| Wish::Add(account))
             .collect();
         if added.is_empty() {
             return Ok(());
@@ -440,14 +442,19 @@ impl Inner {
             return self.refuse(tx, Some(group), None, RefusedReason::Invalid);
         }
         let found = FoundAccount { period, log: record.log.encoded_entries(), key_packages };
-        for ((group, a), intent) in &mut self.intents {
-            let newer = intent.found.as_ref().is_none_or(|known| known.period < period);
-            if *a == account && intent.card.card() == card && newer {
+        let known = self.intents.for_account(account, self.groups.keys().copied());
+        let older = |i: &IntentRecord| i.found.as_ref().is_none_or(|found| found.period < period);
+        let same = known.filter(|(_, i)| older(i) && i.card.card() == card);
+        let groups: Vec<GroupId> = same.map(|(group, _)| group).collect();
+        for group in groups {
+            let changed = self.intents.change(&(group, account), |intent| {
                 intent.found = Some(found.clone());
                 if intent.due != AWAITED {
                     intent.due = tx.now;
                 }
-                write(tx.overlay, intent_key(*group, account), intent)?;
+            });
+            if let Some(intent) = changed {
+                write(tx.overlay, intent_key(group, account), intent)?;
             }
         }
         Ok(())
@@ -461,9 +468,6 @@ pub(super) fn shared_frame(shared: &[u8]) -> Option<Vec<u8>> {
         pb::Frame { body: Some(pb::frame::Body::Shared(shared)), mark: Vec::new() }.encode_to_vec(),
     )
 }
-
-const FIRST: AccountId = AccountId::from_bytes([0; 32]);
-const LAST: AccountId = AccountId::from_bytes([0xff; 32]);
 
 pub(super) fn intent_key(group: GroupId, account: AccountId) -> Vec<u8> {
     key("intent/", &[group.as_bytes(), account.as_bytes()])

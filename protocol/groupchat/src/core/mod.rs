@@ -20,7 +20,7 @@
 //! | [`standing`] | where a group stands, and what follows when that changes |
 //! | [`changes`], [`leaving`], [`leaf_updates`] | what members ask to change |
 //! | [`wishes`] | what was asked for, until it stands for good |
-//! | [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
+//! | [`intents`], [`search`], [`invite`], [`join`] | looking for who is invited, and both sides of an invitation |
 //! | [`repeats`] | invitations again, until they are answered |
 //! | [`again`] | invitations to a group that was known before |
 //! | [`loaded`] | MLS groups in memory |
@@ -57,6 +57,7 @@ mod group;
 mod inbound;
 mod inspect;
 mod installations;
+mod intents;
 mod invite;
 mod join;
 mod judge;
@@ -103,12 +104,11 @@ use self::fetch::Fetching;
 use self::group::Group;
 #[doc(hidden)]
 pub use self::inspect::{Kept, Standing};
+use self::intents::Intents;
 use self::join::AwaitedName;
 use self::loaded::LoadedGroups;
 use self::queue::Queue;
-use self::records::{
-    AccountRecord, AwaitedRecord, ClockRecord, IntentRecord, LinkRecord, RepeatRecord,
-};
+use self::records::{AccountRecord, AwaitedRecord, ClockRecord, LinkRecord, RepeatRecord};
 use self::rejoin::{Chains, Requests};
 use self::repeats::RepeatName;
 use self::topics::Topics;
@@ -185,7 +185,7 @@ struct Inner {
     clock: ClockRecord,
     groups: BTreeMap<GroupId, Group>,
     outgoing: Queue,
-    intents: BTreeMap<(GroupId, AccountId), IntentRecord>,
+    intents: Intents,
     awaited: BTreeMap<AwaitedName, AwaitedRecord>,
     repeats: BTreeMap<RepeatName, RepeatRecord>,
     event_cursor: u64,

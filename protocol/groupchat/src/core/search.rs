@@ -125,10 +125,13 @@ impl Inner {
         let key = (group, account);
         let Some(asked) = self.intents.get(&key).map(|intent| intent.asked) else { return Ok(()) };
         let delay = self.backoff(self.config.gap_retry, asked);
-        let Some(intent) = self.intents.get_mut(&key) else { return Ok(()) };
-        intent.asked = asked.saturating_add(1);
-        intent.due = if intent.found.is_some() { tx.now } else { tx.now + delay };
-        write(tx.overlay, intent_key(group, account), intent)?;
+        let changed = self.intents.change(&key, |intent| {
+            intent.asked = asked.saturating_add(1);
+            intent.due = if intent.found.is_some() { tx.now } else { tx.now + delay };
+        });
+        if let Some(intent) = changed {
+            write(tx.overlay, intent_key(group, account), intent)?;
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use super::clock::PeerClock;
 use super::gaps::AWAITED;
 use super::group::{Group, load_line};
 use super::installations::Known;
+use super::intents::Intents;
 use super::loaded::{Loaded, LoadedGroups, Place};
 use super::queue::Queue;
 use super::records::{self, GapRecord, GroupRecord, IntentRecord, StateName, key, read};
@@ -68,7 +69,7 @@ impl Inner {
         for (k, value) in overlay.scan(b"out/")? {
             outgoing.insert(number(&k[b"out/".len()..])?, records::decode(&value)?);
         }
-        let mut intents = BTreeMap::new();
+        let mut intents = Intents::default();
         for (k, value) in overlay.scan(b"intent/")? {
             let id = group_in(&k, "intent/")?;
             let account = k

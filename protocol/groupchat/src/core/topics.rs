@@ -205,8 +205,7 @@ impl Inner {
             let topic = inbox_topic(&account.registration(), period);
             table.insert(topic, Target::Inbox { period });
         }
-        let open = self.intents.iter().filter(|(_, intent)| intent.done.is_none());
-        for ((group, account), intent) in open {
+        for ((group, account), intent) in self.intents.open() {
             for topic in record_topics(&intent.card.card().registration, period) {
                 let (group, account) = (*group, *account);
                 table.insert(topic, Target::Record { group, account, period });

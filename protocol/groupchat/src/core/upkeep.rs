@@ -40,10 +40,7 @@ impl Inner {
         for gap in self.groups.values_mut().flat_map(|g| g.gaps.values_mut()) {
             gap.due = gap.due.map(|due| if due == AWAITED { due } else { due.min(most) });
         }
-        for intent in self.intents.values_mut() {
-            intent.due = if intent.due == AWAITED { AWAITED } else { intent.due.min(most) };
-            intent.retry = intent.retry.min(most);
-        }
+        self.intents.hurry(most);
         self.hurry_repeats(now);
         for change in self.groups.values_mut().flat_map(|g| g.changes.values_mut()) {
             change.due = change.due.min(most);

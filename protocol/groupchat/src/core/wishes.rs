@@ -77,9 +77,8 @@ impl Inner {
                 self.forget_change(tx, id, sequence)?;
             }
         }
-        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
         let intents: Vec<(AccountId, bool)> =
-            intents.map(|((_, account), i)| (*account, i.done.is_none())).collect();
+            self.intents.of(id).map(|(account, i)| (account, i.done.is_none())).collect();
         for (account, open) in intents {
             self.forget_intent(tx, id, account);
             if open {
@@ -119,10 +118,8 @@ impl Inner {
         let changes = self.groups.get(&id).into_iter().flat_map(|g| &g.changes);
         let mut wishes: Vec<Wish> =
             changes.filter(|(_, c)| lost(&c.done)).map(|(s, _)| Wish::Change(*s)).collect();
-        let intents = self.intents.iter().filter(|((group, _), _)| *group == id);
-        wishes.extend(
-            intents.filter(|(_, i)| lost(&i.done)).map(|((_, account), _)| Wish::Add(*account)),
-        );
+        let intents = self.intents.of(id).filter(|(_, i)| lost(&i.done));
+        wishes.extend(intents.map(|(account, _)| Wish::Add(account)));
         let within = AGAIN_WITHIN * u32::try_from(competing).unwrap_or(u32::MAX);
         let due = tx.now + self.rng.duration_below(within);
         self.mark_wishes(tx, id, &wishes, None, due)
@@ -146,8 +143,10 @@ impl Inner {
                     }
                 }
                 Wish::Add(account) => {
-                    if let Some(intent) = self.intents.get_mut(&(id, *account)) {
+                    let changed = self.intents.change(&(id, *account), |intent| {
                         (intent.done, intent.retry) = (done, due);
+                    });
+                    if let Some(intent) = changed {
                         write(tx.overlay, super::invite::intent_key(id, *account), intent)?;
                     }
                     self.assemblers.retain(|(g, a, _), _| (*g, a) != (id, account));
@@ -169,9 +168,9 @@ impl Inner {
             group.changes.iter().filter(|(_, c)| settled(c.done)).map(|(s, _)| *s).collect();
         let adds: Vec<AccountId> = self
             .intents
-            .iter()
-            .filter(|((group, _), intent)| *group == id && settled(intent.done))
-            .map(|((_, account), _)| *account)
+            .of(id)
+            .filter(|(_, intent)| settled(intent.done))
+            .map(|(account, _)| account)
             .collect();
         for sequence in changes {
             self.forget_change(tx, id, sequence)?;

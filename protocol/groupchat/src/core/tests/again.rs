@@ -201,7 +201,8 @@ fn an_invitation_whose_commit_lost_its_place_is_made_again_with_the_same_key_pac
     let early = world.say(dave, "hello?");
     let intent = |world: &World| {
         // kept until it stands for good
-        let intent = &world.peers[ALICE].core.inner.intents[&(group, world.account(dave))];
+        let intents = &world.peers[ALICE].core.inner.intents;
+        let intent = intents.get(&(group, world.account(dave))).expect("kept");
         (intent.done, intent.found.clone().expect("found").key_packages)
     };
     let (first, packages) = intent(&world);

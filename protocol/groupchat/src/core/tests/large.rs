@@ -100,6 +100,6 @@ fn who_is_not_found_is_asked_for_together() {
     }
     // 75 accounts in questions of 32, then the 70 that were not found in questions of 4
     assert_eq!((own, stores), (3 + 18, 1));
-    let waiting = hand.world.peers[ALICE].core.inner.intents.values();
-    assert_eq!(waiting.filter(|intent| intent.found.is_none()).count(), 70);
+    let waiting = hand.world.peers[ALICE].core.inner.intents.open();
+    assert_eq!(waiting.filter(|(_, intent)| intent.found.is_none()).count(), 70);
 }
