@@ -2,6 +2,7 @@
 //! the graph takes it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::agreed::{Agreed, Parameters};
 use super::group::Group;
@@ -22,7 +23,7 @@ pub(super) struct Parent {
     tie: [u8; 32],
     pub(super) agreed: Agreed,
     pub(super) parameters: Parameters,
-    pub(super) members: BTreeMap<InstallationId, AccountId>,
+    pub(super) members: Arc<BTreeMap<InstallationId, AccountId>>,
     /// The entries attached up to it.
     pub(super) log: LogSet,
 }
@@ -43,21 +44,14 @@ impl Group {
     pub(super) fn parent(&self, state: StateId) -> Option<Parent> {
         let line = self.line.as_ref()?;
         let record = line.states.get(&state)?;
-        let (members, log) = if state == line.tip {
-            (line.members.clone(), line.log.clone())
-        } else {
-            let members = line.graph.members(state);
-            let members = members.into_iter().map(|(i, (_, account))| (i, account));
-            (members.collect(), line.log_at(state))
-        };
         Some(Parent {
             id: state,
             since: record.since,
             tie: tie_secret(record),
             agreed: record.agreed.clone(),
             parameters: self.parameters(),
-            members,
-            log,
+            members: line.members_at(state),
+            log: line.log_at(state),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A group in memory: its states, which of them it stands in, and what is counted in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::agreed::{Agreed, Parameters};
 use super::log_set::LogSet;
@@ -56,11 +57,13 @@ pub(super) struct Line {
     /// The newest state of the standing path.
     pub(super) tip: StateId,
     /// Who is in the tip.
-    pub(super) members: BTreeMap<InstallationId, AccountId>,
+    pub(super) members: Arc<BTreeMap<InstallationId, AccountId>>,
     /// The log entries attached up to the tip.
     pub(super) log: LogSet,
     /// Those up to the root.
     root_log: LogSet,
+    /// Those that came with the commits which brought any, by the states these lead to.
+    attached: BTreeMap<StateId, LogSet>,
 }
 
 impl Line {
@@ -72,16 +75,16 @@ impl Line {
     ) -> Self {
         let graph = Graph::new(root.id, members, root.agreed.authority.clone());
         let tip = root.id;
-        let mut line = Self {
+        let members = members_of(&graph, tip);
+        Self {
             graph,
             states: [(tip, root)].into(),
             tip,
-            members: BTreeMap::new(),
-            log: LogSet::default(),
+            members: Arc::new(members),
+            log: log.clone(),
             root_log: log,
-        };
-        line.look_up(tip);
-        line
+            attached: BTreeMap::new(),
+        }
     }
 
     /// Puts a state in that a commit leads to; `false` if the commit does not fit the graph.
@@ -89,6 +92,11 @@ impl Line {
         let Some(commit) = state.commit.clone() else { return false };
         if self.graph.insert(state.id, commit).is_err() {
             return false;
+        }
+        if !state.attached.is_empty() {
+            let mut attached = LogSet::default();
+            attached.extend(&state.attached);
+            self.attached.insert(state.id, attached);
         }
         self.states.insert(state.id, state);
         true
@@ -109,28 +117,64 @@ impl Line {
             .collect();
         aside.sort_unstable();
         let over: Vec<StateId> = aside.drain(..).skip(KEPT_ASIDE).map(|(_, id)| id).collect();
-        over.into_iter()
-            .filter(|id| self.graph.forget(*id) && self.states.remove(id).is_some())
-            .collect()
+        over.into_iter().filter(|id| self.graph.forget(*id) && self.forget(id)).collect()
+    }
+
+    /// Lets go of what is kept of a state beside the graph; whether there was anything.
+    pub(super) fn forget(&mut self, state: &StateId) -> bool {
+        self.attached.remove(state);
+        self.states.remove(state).is_some()
     }
 
     /// Moves to a state of the graph.
     pub(super) fn look_up(&mut self, tip: StateId) {
-        self.tip = tip;
-        self.members =
-            self.graph.members(tip).into_iter().map(|(i, (_, account))| (i, account)).collect();
-        self.log = self.log_at(tip);
+        let old = std::mem::replace(&mut self.tip, tip);
+        let Some(commit) = self.graph.commit(tip).filter(|commit| commit.parent == old) else {
+            self.members = Arc::new(members_of(&self.graph, tip));
+            self.log = self.log_from_root(tip);
+            return;
+        };
+        // one step on
+        if !commit.adds.is_empty() || !commit.removes.is_empty() || !commit.swaps.is_empty() {
+            let members = Arc::make_mut(&mut self.members);
+            for installation in commit.removes.iter().chain(&commit.swaps) {
+                members.remove(installation);
+            }
+            members.extend(commit.adds.iter().copied());
+        }
+        if let Some(attached) = self.attached.get(&tip) {
+            self.log.union(attached);
+        }
+    }
+
+    /// Who is in a state.
+    pub(super) fn members_at(&self, state: StateId) -> Arc<BTreeMap<InstallationId, AccountId>> {
+        match state == self.tip {
+            true => Arc::clone(&self.members),
+            false => Arc::new(members_of(&self.graph, state)),
+        }
     }
 
     /// The log entries attached up to a state.
     pub(super) fn log_at(&self, state: StateId) -> LogSet {
+        if state == self.tip { self.log.clone() } else { self.log_from_root(state) }
+    }
+
+    fn log_from_root(&self, state: StateId) -> LogSet {
         let mut log = self.root_log.clone();
         for at in self.graph.ancestry(state) {
-            if let Some(record) = self.states.get(&at) {
-                log.extend(&record.attached);
+            if let Some(attached) = self.attached.get(&at) {
+                log.union(attached);
             }
         }
         log
+    }
+
+    /// The log entries that came with a commit count as attached up to the root from now on.
+    pub(super) fn attach_to_root(&mut self, state: StateId) {
+        if let Some(attached) = self.attached.remove(&state) {
+            self.root_log.union(&attached);
+        }
     }
 
     /// Members of the tip that the attached log entries prove to be live no more.
@@ -144,13 +188,13 @@ impl Line {
         &self.root_log
     }
 
-    pub(super) fn root_log_mut(&mut self) -> &mut LogSet {
-        &mut self.root_log
-    }
-
     pub(super) fn tip(&self) -> Option<&StateRecord> {
         self.states.get(&self.tip)
     }
+}
+
+fn members_of(graph: &Graph, state: StateId) -> BTreeMap<InstallationId, AccountId> {
+    graph.members(state).into_iter().map(|(i, (_, account))| (i, account)).collect()
 }
 
 impl Group {
@@ -205,7 +249,7 @@ impl Group {
 
     /// Who is in the tip, and who wrote here.
     pub(super) fn everybody(&self) -> impl Iterator<Item = (InstallationId, AccountId)> {
-        let members = self.line.iter().flat_map(|line| &line.members).map(|(i, a)| (*i, *a));
+        let members = self.line.iter().flat_map(|line| line.members.iter()).map(|(i, a)| (*i, *a));
         members.chain(self.senders.iter().map(|(i, sender)| (*i, sender.account)))
     }
 

@@ -5,6 +5,7 @@
 //! one is made again, and own messages sealed there go out once more, under the same numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::group::{commit_key, entry_key, leaf_key, save_leaf, save_state, sealed_key};
 use super::records::{OutgoingKind, key};
@@ -17,11 +18,27 @@ use crate::{AccountId, GroupId, InstallationId, MessageId};
 
 /// What people see of a state.
 pub(super) struct Shown {
-    accounts: BTreeSet<AccountId>,
+    members: Arc<BTreeMap<InstallationId, AccountId>>,
     name: String,
     description: String,
     authority: Authority,
     inside: bool,
+}
+
+/// The accounts that are new in a state, and those that are not in it any more.
+fn accounts_changed(
+    before: &BTreeMap<InstallationId, AccountId>,
+    now: &BTreeMap<InstallationId, AccountId>,
+) -> [Vec<AccountId>; 2] {
+    if before == now {
+        return [Vec::new(), Vec::new()];
+    }
+    let accounts =
+        |members: &BTreeMap<_, AccountId>| members.values().copied().collect::<BTreeSet<_>>();
+    let (before, now) = (accounts(before), accounts(now));
+    let beyond =
+        |a: &BTreeSet<AccountId>, b: &BTreeSet<AccountId>| a.difference(b).copied().collect();
+    [beyond(&now, &before), beyond(&before, &now)]
 }
 
 impl Inner {
@@ -40,7 +57,7 @@ impl Inner {
         let abandoned: Vec<StateId> = line.graph.ancestry(old).take(depth).collect();
         let gained = line.graph.depth(new) - line.graph.depth(fork);
         let path: Vec<StateId> = line.graph.ancestry(new).take(gained).collect();
-        let members = line.members.clone();
+        let members = Arc::clone(&line.members);
         line.look_up(new);
         let came = path.iter().filter_map(|state| line.graph.commit(*state)).flat_map(|commit| {
             let adds = commit.adds.iter().map(|(installation, _)| *installation);
@@ -67,7 +84,7 @@ impl Inner {
         let group = self.groups.get(&id)?;
         let tip = group.tip()?;
         Some(Shown {
-            accounts: group.members().into_iter().map(|(_, account)| account).collect(),
+            members: Arc::clone(&group.line.as_ref()?.members),
             name: tip.agreed.name.clone(),
             description: tip.agreed.description.clone(),
             authority: tip.agreed.authority.clone(),
@@ -86,6 +103,9 @@ impl Inner {
     ) -> Result<(), Fault> {
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let Some(line) = &group.line else { return Ok(()) };
+        if *before == *line.members && came.is_empty() {
+            return Ok(());
+        }
         let number = group.send.number;
         let known = group.record.came_at.iter().filter(|(i, _)| !came.contains(i));
         let known: BTreeMap<InstallationId, u64> = known.copied().collect();
@@ -118,8 +138,7 @@ impl Inner {
         if !before.inside && now.inside {
             self.emit(tx, Event::Joined { group: id })?;
         }
-        let added: Vec<_> = now.accounts.difference(&before.accounts).copied().collect();
-        let removed: Vec<_> = before.accounts.difference(&now.accounts).copied().collect();
+        let [added, removed] = accounts_changed(&before.members, &now.members);
         if !added.is_empty() {
             self.emit(tx, Event::MembersAdded { group: id, accounts: added })?;
         }
@@ -250,9 +269,9 @@ impl Inner {
                 group.record.revoked.extend(commit.revokes);
             }
             for entry in std::mem::take(&mut state.attached) {
-                tx.overlay.put(entry_key(&id, &entry), entry.clone());
-                line.root_log_mut().insert(&entry);
+                tx.overlay.put(entry_key(&id, &entry), entry);
             }
+            line.attach_to_root(*at);
         }
         if let Some(state) = line.states.get(&root) {
             save_state(tx, &id, state)?;
@@ -260,7 +279,7 @@ impl Inner {
         }
         group.record.root = Some(root);
         for state in &dropped {
-            line.states.remove(state);
+            line.forget(state);
         }
         group.save(tx, &id)?;
         let stood = &path[..keep];

@@ -4,6 +4,7 @@
 //! that nobody on the new path may have go out again under the same numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::core::agreed::Parameters;
 use crate::core::group::{Line, entry_key, leaf_key, sealed_key};
@@ -213,7 +214,7 @@ impl Inner {
         tx: &Tx<'_>,
         id: GroupId,
         mut line: Line,
-    ) -> Result<BTreeMap<InstallationId, crate::AccountId>, Fault> {
+    ) -> Result<Arc<BTreeMap<InstallationId, crate::AccountId>>, Fault> {
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let old = group.line.as_ref().map(|line| line.members.clone()).unwrap_or_default();
         group.record.root = Some(line.tip);
