@@ -35,6 +35,7 @@
 pub mod account;
 pub mod api;
 mod core;
+mod ed25519;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

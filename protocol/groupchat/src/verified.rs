@@ -50,6 +50,7 @@ pub(crate) fn holds(
 #[cfg(feature = "bench")]
 pub fn forget() {
     *held() = None;
+    crate::ed25519::forget();
 }
 
 fn held() -> MutexGuard<'static, Option<Held>> {

@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bip39::{Language, Mnemonic};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use hpke::Serializable as _;
 use hpke::kem::{Kem as _, X25519HkdfSha256};
 use rand::CryptoRng;
@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::kdf::{self, Label, label};
-use crate::{AccountId, InstallationId, verified};
+use crate::{AccountId, InstallationId, ed25519, verified};
 
 /// Number of words of a phrase.
 pub const PHRASE_WORDS: usize = 24;
@@ -291,9 +291,7 @@ fn sign(key: &SigningKey, label: Label, message: &[u8]) -> Signature {
 /// keys of small order and signatures that a stranger could have changed are refused.
 #[must_use]
 pub fn verify(public: &[u8; 32], label: Label, message: &[u8], signature: &[u8]) -> bool {
-    let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
-    VerifyingKey::from_bytes(public)
-        .is_ok_and(|key| key.verify_strict(&signed_bytes(label, message), &signature).is_ok())
+    ed25519::holds(public, &signed_bytes(label, message), signature)
 }
 
 /// [`verify`] for what comes by again and again.
@@ -311,7 +309,7 @@ pub(crate) fn verify_again(
 /// Whether these bytes are a public key under which [`verify`] can hold.
 #[must_use]
 pub fn is_public_key(public: &[u8; 32]) -> bool {
-    VerifyingKey::from_bytes(public).is_ok_and(|key| !key.is_weak())
+    ed25519::is_public_key(public)
 }
 
 fn signed_bytes(label: Label, message: &[u8]) -> Vec<u8> {

@@ -31,7 +31,7 @@ use rand_chacha::ChaCha20Rng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::verified;
+use crate::{ed25519, verified};
 
 /// How what is signed begins (RFC 9420, section 5.1.2) in leaves and key packages.
 const COMES_AGAIN: [&[u8]; 2] = [b"\x13MLS 1.0 LeafNodeTBS", b"\x15MLS 1.0 KeyPackageTBS"];
@@ -116,6 +116,7 @@ impl OpenMlsRand for CoreRng {
 }
 
 /// RustCrypto, with seals that repeat from the seed.
+#[derive(Clone)]
 pub(crate) struct CoreCrypto<'c> {
     inner: &'c RustCrypto,
     seal_secret: Zeroizing<[u8; 32]>,
@@ -244,16 +245,16 @@ impl OpenMlsCrypto for CoreCrypto<'_> {
         public: &[u8],
         signature: &[u8],
     ) -> Result<(), CryptoError> {
-        // a member's messages come once, its leaf with each tree
-        if alg != SignatureScheme::ED25519 || !COMES_AGAIN.iter().any(|tbs| data.starts_with(tbs)) {
+        if alg != SignatureScheme::ED25519 {
             return self.inner.verify_signature(alg, data, public, signature);
         }
-        let mut result = Ok(());
-        verified::holds("MLS Ed25519", public, data, signature, || {
-            result = self.inner.verify_signature(alg, data, public, signature);
-            result.is_ok()
-        });
-        result
+        let verify = || ed25519::holds(public, data, signature);
+        // a member's messages come once, its leaf with each tree
+        let holds = match COMES_AGAIN.iter().any(|tbs| data.starts_with(tbs)) {
+            true => verified::holds("MLS Ed25519", public, data, signature, verify),
+            false => verify(),
+        };
+        if holds { Ok(()) } else { Err(CryptoError::InvalidSignature) }
     }
 
     fn sign(&self, alg: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
