@@ -17,6 +17,10 @@ use crate::proto::group as pb;
 use crate::seal::{SizeClass, seal_message};
 use crate::{GroupId, MessageId, Timestamp, segment};
 
+/// Own messages of a state are counted up to this many before its secrets are written: so many keys
+/// are passed over when it is loaded.
+const SEALED_UNWRITTEN: u32 = 64;
+
 impl Inner {
     /// A message whose state is not the tip any more goes out as a message of the tip, if nobody
     /// had it under the old one or that one is out of the window: the same core in new MLS bytes.
@@ -46,8 +50,8 @@ impl Inner {
         Ok(())
     }
 
-    /// An application message under a state, as the content of a payload. The ratchet that it took
-    /// is written with whatever says that it is to be sent, in one batch: no key is used twice,
+    /// An application message under a state, as the content of a payload. That it took a key is
+    /// written with whatever says that it is to be sent, in one batch: no key is used twice,
     /// whenever the process ends.
     pub(super) fn encrypt_frame(
         &mut self,
@@ -60,10 +64,16 @@ impl Inner {
         let own = self.account.as_ref().ok_or(Fault::Bug("a message without an account"))?;
         let signing = own.key();
         let place = Place::now(group, state);
-        let sealed = self.with_mls(tx, place, true, |mls_group, provider| {
-            mls::group::encrypt(mls_group, provider, &signing, &application.encode_to_vec())
+        let counted = mls::group::sealed(&self.provider(tx, place.view(false)))?;
+        let written = counted + 1 >= SEALED_UNWRITTEN;
+        let sealed = self.with_mls(tx, place, written, |mls_group, provider| {
+            let content = application.encode_to_vec();
+            match written {
+                true => mls::group::encrypt(mls_group, provider, &signing, &content),
+                false => mls::group::encrypt_counted(mls_group, provider, &signing, &content),
+            }
         })?;
-        if let Some(loaded) = self.loaded.get_mut(&place) {
+        if written && let Some(loaded) = self.loaded.get_mut(&place) {
             loaded.unwritten = 0;
         }
         self.mark_seen(tx, group, &sealed);

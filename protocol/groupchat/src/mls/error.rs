@@ -25,6 +25,8 @@ pub(crate) enum StorageError {
     NoChild,
     #[error("chunks of an MLS record: {0}")]
     Chunk(&'static str),
+    #[error("a count of sealed messages of another length")]
+    Count,
 }
 
 /// A local fault: never caused by what others send.

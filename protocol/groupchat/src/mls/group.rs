@@ -10,6 +10,8 @@ use openmls::group::{
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{GroupId as MlsGroupId, LeafNodeIndex, SenderRatchetConfiguration};
 use openmls_traits::OpenMlsProvider as _;
+use openmls_traits::signatures::{Signer, SignerError};
+use openmls_traits::types::SignatureScheme;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::{MlsError, Refused};
@@ -80,10 +82,37 @@ pub(super) fn mls_group_id(group: &GroupId) -> MlsGroupId {
     MlsGroupId::from_slice(group.as_bytes())
 }
 
-/// Loads the provider's state; `None` if there is none.
+/// Loads the provider's state; `None` if there is none. The keys of own messages that were counted
+/// and not written are used up then.
 pub(crate) fn load(provider: &Provider<'_>) -> Result<Option<MlsGroup>, MlsError> {
     let group = mls_group_id(&provider.group("loading a group")?);
-    Ok(MlsGroup::load(provider.storage(), &group)?)
+    let Some(mut group) = MlsGroup::load(provider.storage(), &group)? else { return Ok(None) };
+    let unwritten = provider.unwritten();
+    for _ in 0..unwritten.storage().sealed()? {
+        // the only way to move on that OpenMLS offers; what is sealed is let go
+        group
+            .create_message(&unwritten, &Unsigned, &[])
+            .map_err(MlsError::doing("passing over used keys"))?;
+    }
+    Ok(Some(group))
+}
+
+/// How many own messages were sealed since the secrets of the provider's state were written.
+pub(crate) fn sealed(provider: &Provider<'_>) -> Result<u32, MlsError> {
+    Ok(provider.storage().sealed()?)
+}
+
+/// Signs nothing: for what nobody gets.
+struct Unsigned;
+
+impl Signer for Unsigned {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Ok(vec![0; 64])
+    }
+
+    fn signature_scheme(&self) -> SignatureScheme {
+        SUITE.signature_algorithm()
+    }
 }
 
 /// What a commit does.
@@ -156,6 +185,19 @@ pub(crate) fn commit(
 /// Moves the group into the state after its own commit.
 pub(crate) fn merge_pending(group: &mut MlsGroup, provider: &Provider<'_>) -> Result<(), MlsError> {
     group.merge_pending_commit(provider).map_err(MlsError::doing("merging the own commit"))
+}
+
+/// [`encrypt`] with a provider that does not write: the message is counted instead.
+pub(crate) fn encrypt_counted(
+    group: &mut MlsGroup,
+    provider: &Provider<'_>,
+    signer: &InstallationKey,
+    content: &[u8],
+) -> Result<Vec<u8>, MlsError> {
+    let before = sealed(provider)?;
+    let message = encrypt(group, provider, signer, content)?;
+    provider.storage().note_sealed(before.saturating_add(1))?;
+    Ok(message)
 }
 
 /// An application message as MLSMessage bytes.

@@ -6,6 +6,7 @@
 //! mls/2/m/ group(16) state(32) tag entity  the same of a big record: the names of its chunks
 //! mls/2/c/ group(16) hash(16)              a chunk, shared by the states of the group
 //! mls/2/l/ group(16) state(32) tag entity  a record as it is now; nothing: it is gone
+//! mls/2/l/ group(16) state(32) 1e          how many own messages were sealed since its secrets were written
 //! ```
 //!
 //! The number is that of the layout. A tag is one byte ([`Tag`]); an entity is the postcard form of
@@ -64,6 +65,8 @@ pub(crate) enum Tag {
     EpochKeyPairs = 0x1b,
     ProposalRefs = 0x1c,
     Proposal = 0x1d,
+    /// No record of OpenMLS: own messages since [`Tag::MessageSecrets`] were written, u32 big-endian.
+    Sealed = 0x1e,
 }
 
 impl Tag {

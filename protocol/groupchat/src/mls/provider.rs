@@ -26,6 +26,19 @@ impl<'p> Provider<'p> {
         Self { storage: MlsStorage::new(overlay, view), crypto: CoreCrypto::new(crypto, rng), rng }
     }
 
+    /// The same, and nothing is written.
+    pub(crate) fn unwritten(&self) -> Self {
+        let view = match self.storage.view() {
+            View::Live(group, state) => View::Reading(group, state),
+            view => view,
+        };
+        Self {
+            storage: MlsStorage::new(self.storage.overlay(), view),
+            crypto: self.crypto.clone(),
+            rng: self.rng,
+        }
+    }
+
     /// Keeps the new state of a [`View::Child`], complete in itself.
     pub(crate) fn keep(&self) -> Result<(), MlsError> {
         Ok(self.storage.keep()?)

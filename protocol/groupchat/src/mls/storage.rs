@@ -67,6 +67,10 @@ impl<'o> MlsStorage<'o> {
         Self { overlay, view, child: RefCell::default() }
     }
 
+    pub(super) fn overlay(&self) -> &'o Overlay<'o> {
+        self.overlay
+    }
+
     pub(super) fn view(&self) -> View {
         self.view
     }
@@ -116,6 +120,25 @@ impl<'o> MlsStorage<'o> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// How many own messages were sealed since the state's secrets were written.
+    pub(super) fn sealed(&self) -> Result<u32> {
+        let (View::Live(group, state) | View::Reading(group, state)) = self.view else {
+            return Ok(0);
+        };
+        let Some(count) = self.overlay.get(&sealed_key(&group, &state))? else { return Ok(0) };
+        let count = count.try_into().map(u32::from_be_bytes);
+        count.map_err(|_| StorageError::Count)
+    }
+
+    /// Notes how many were, instead of writing the secrets, which are as long as the group is large.
+    pub(super) fn note_sealed(&self, count: u32) -> Result<()> {
+        let (View::Live(group, state) | View::Reading(group, state)) = self.view else {
+            return Err(StorageError::NoState(Tag::Sealed));
+        };
+        self.overlay.put(sealed_key(&group, &state), count.to_be_bytes().to_vec());
         Ok(())
     }
 
@@ -236,6 +259,9 @@ impl<'o> MlsStorage<'o> {
             View::Global => return Err(StorageError::NoState(tag)),
             View::Live(group, state) => {
                 self.overlay.put(name.of(Part::Live, &group, &state), value);
+                if tag == Tag::MessageSecrets {
+                    self.overlay.delete(sealed_key(&group, &state));
+                }
             }
         }
         Ok(())
@@ -284,6 +310,10 @@ pub(super) fn put_base(
     let manifest = chunks::put(overlay, group, &value, &known.unwrap_or_default())?;
     overlay.put(keys::under(Part::Manifests, group, state, rest), manifest);
     Ok(())
+}
+
+fn sealed_key(group: &GroupId, state: &StateId) -> Vec<u8> {
+    keys::under(Part::Live, group, state, &[Tag::Sealed as u8])
 }
 
 fn name(tag: Tag, entity: &impl Serialize) -> Result<Name> {

@@ -118,3 +118,57 @@ fn few_groups_are_in_memory() {
     world.group = groups[0];
     world.go_on(&[ALICE, BOB, CAROL]);
 }
+
+#[test]
+fn sending_is_counted_and_the_secrets_are_written_once_in_a_while() {
+    let mut world = World::three();
+    world.run(MINUTE * 10);
+    for peer in &mut world.peers {
+        // neither a sync nor a commit comes between
+        peer.core.inner.config.sync_after = Duration::from_secs(86_400);
+        let group = peer.core.inner.groups.get_mut(&world.group).expect("joined");
+        group.record.update_at = Timestamp::ZERO;
+    }
+    let live = |world: &World| {
+        let mut all = world.dump(ALICE, &[]);
+        all.retain(|key, _| key.starts_with(b"mls/2/l/"));
+        let (counts, secrets): (Vec<_>, Vec<_>) =
+            all.into_values().partition(|value| value.len() == 4);
+        let count = counts
+            .first()
+            .map_or(0, |bytes| u32::from_be_bytes(bytes[..].try_into().expect("4 bytes")));
+        (count, secrets)
+    };
+    let (mut count, mut secrets) = live(&world);
+    let mut written = 0;
+    for n in 0..150 {
+        world.say(ALICE, &n.to_string());
+        let (next, after) = live(&world);
+        if after == secrets {
+            assert_eq!(next, count + 1);
+        } else {
+            assert_eq!((next, count), (0, 63));
+            written += 1;
+        }
+        (count, secrets) = (next, after);
+        if n % 11 == 0 {
+            world.restart(ALICE);
+            world.peers[ALICE].core.inner.config.sync_after = Duration::from_secs(86_400);
+        }
+    }
+    assert_eq!(written, 2);
+    world.run(MINUTE);
+    assert_eq!(world.texts(BOB).len(), 150);
+    let core = &world.peers[CAROL].core;
+    let overlay = Overlay::new(core.store());
+    let view = View::Base(world.group, world.tip(CAROL).id);
+    let provider = Provider::new(&overlay, &core.inner.crypto, &core.inner.rng, view);
+    let mut fresh = group::load(&provider).expect("memory").expect("a state");
+    let all = world.application_bytes();
+    assert!(all.len() >= 150);
+    for bytes in &all {
+        // a generation that came twice would be refused
+        let read = receive(&mut fresh, &provider, bytes).expect("no fault");
+        assert!(matches!(read, Inbound::Application { .. }), "{read:?}");
+    }
+}
