@@ -27,9 +27,6 @@ use crate::{AccountId, GroupId, InstallationId, Timestamp};
 /// it, for commits are repeated until a Store has them.
 const REPEATED_WITHIN: Duration = Duration::from_secs(3600);
 
-/// A commit that was processed and found good: the state after it.
-type Applied = (StateRecord, Option<MlsGroup>);
-
 /// What judging a commit gives.
 struct Judged {
     commit: Commit,
@@ -52,18 +49,33 @@ impl Inner {
         };
         let next = self.new_state();
         let parent = Some(state);
+        if !mls::message::is_public(&handshake.commit) {
+            self.refuse(tx, Some(id), None, RefusedReason::Mls)?;
+            return Ok(false);
+        }
+        // The first commit that leaves a state mostly ends its use, so the group in memory goes on
+        // with it. That it read some messages is not written then: they are known by their numbers.
+        let first = self.groups.get(&id).and_then(|g| g.line.as_ref()).is_some_and(|line| {
+            line.graph.contains(state) && line.graph.children(state).next().is_none()
+        });
+        let known = first.then(|| self.loaded.take(&Place::now(id, state))).flatten();
         let provider = self.provider(tx, View::Child { group: id, parent, child: next });
-        let applied = self.apply(tx, id, &provider, (&from, next), handshake)?;
-        if let Ok((_, Some(_))) = &applied {
+        let (mut loaded, known) = match known {
+            Some(loaded) => (loaded, true),
+            None => (Loaded::new(load(&provider)?), false),
+        };
+        let group = &mut loaded.group;
+        let applied = self.apply(tx, id, &provider, group, (&from, next), handshake)?;
+        let open = applied.as_ref().is_ok_and(|record| record.keys.is_some());
+        if open {
             provider.keep()?;
+            self.loaded.put(Place::now(id, next), Loaded::new(loaded.group));
+        } else if known {
+            self.loaded.put(Place::now(id, state), loaded);
         }
         match applied {
-            Ok((record, group)) => {
-                if let Some(group) = group {
-                    self.loaded.put(Place::now(id, next), Loaded::new(group));
-                }
+            Ok(record) => {
                 tx.overlay.put(commit_key(&id, next), content.to_vec());
-                let open = record.keys.is_some();
                 let entered = self.enter(tx, id, record)?;
                 self.learn(tx, &handshake.log_entries)?;
                 if entered && open {
@@ -82,17 +94,18 @@ impl Inner {
     }
 
     /// Processes a commit in the child that the provider shows, and judges it by the state it
-    /// leaves alone. Without a group if it takes this installation out.
+    /// leaves alone. The group is in the state after it then, unless that has no keys because it
+    /// takes this installation out; after a refusal it is as it was.
     fn apply(
         &self,
         tx: &Tx<'_>,
         id: GroupId,
         provider: &Provider<'_>,
+        group: &mut MlsGroup,
         (from, next): (&Parent, StateId),
         handshake: &pb::Handshake,
-    ) -> Result<Result<Applied, (Option<InstallationId>, RefusedReason)>, Fault> {
-        let mut group = load(provider)?;
-        let received = mls::message::receive(&mut group, provider, &handshake.commit)?;
+    ) -> Result<Result<StateRecord, (Option<InstallationId>, RefusedReason)>, Fault> {
+        let received = mls::message::receive(group, provider, &handshake.commit)?;
         let Inbound::Commit(staged) = received else {
             return Ok(Err((None, RefusedReason::Mls)));
         };
@@ -100,13 +113,13 @@ impl Inner {
             return Ok(Err((None, RefusedReason::Mls)));
         };
         let refused = |reason| Ok(Err((Some(author.0), reason)));
-        let judged = match judge(id, from, &group, author, &staged, handshake) {
+        let judged = match judge(id, from, group, author, &staged, handshake) {
             Ok(judged) => judged,
             Err(reason) => return refused(reason),
         };
         let Judged { commit, agreed } = judged;
-        let (mut record, group) = if staged.removes_self() {
-            let closed = StateRecord {
+        let mut record = if staged.removes_self() {
+            StateRecord {
                 id: next,
                 epoch: staged.epoch,
                 keys: None,
@@ -115,15 +128,14 @@ impl Inner {
                 commit: None,
                 attached: Vec::new(),
                 fulfils: Vec::new(),
-            };
-            (closed, None)
+            }
         } else {
-            staged.merge(&mut group, provider)?;
-            (self.state_record(tx, id, next, &group, agreed)?, Some(group))
+            staged.merge(group, provider)?;
+            self.state_record(tx, id, next, group, agreed)?
         };
         record.commit = Some(commit);
         record.attached = handshake.log_entries.clone();
-        Ok(Ok((record, group)))
+        Ok(Ok(record))
     }
 }
 

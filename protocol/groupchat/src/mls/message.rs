@@ -75,6 +75,12 @@ impl Staged {
     }
 }
 
+/// Whether these bytes begin as a PublicMessage of MLS 1.0 does (RFC 9420, section 6). Reading one
+/// uses up no key.
+pub(crate) fn is_public(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0, 1, 0, 1])
+}
+
 /// Reads an MLS message of the group's state. The keys of an application message are used up.
 pub(crate) fn receive(
     group: &mut MlsGroup,
