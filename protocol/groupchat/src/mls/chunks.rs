@@ -108,14 +108,24 @@ pub(crate) fn delete_states(
     group: GroupId,
     states: &[StateId],
 ) -> Result<(), StorageError> {
-    let (mut gone, mut needed) = (BTreeSet::new(), BTreeSet::new());
-    let manifests = overlay.scan(&keys::group_prefix(Part::Manifests, &group))?;
-    for (key, manifest) in &manifests {
-        let (state, _) = keys::split(Part::Manifests, key).ok_or_else(bad_key)?;
-        let set = if states.contains(&state) { &mut gone } else { &mut needed };
-        set.extend(hashes(manifest)?);
+    let mut gone = BTreeSet::new();
+    for state in states {
+        for (_, manifest) in overlay.scan(&keys::under(Part::Manifests, &group, state, &[]))? {
+            gone.extend(hashes(&manifest)?.copied());
+        }
     }
-    for hash in gone.difference(&needed) {
+    if !gone.is_empty() {
+        // those of all other states are looked at only if there is something to delete
+        for (key, manifest) in overlay.scan(&keys::group_prefix(Part::Manifests, &group))? {
+            let (state, _) = keys::split(Part::Manifests, &key).ok_or_else(bad_key)?;
+            if !states.contains(&state) {
+                for hash in hashes(&manifest)? {
+                    gone.remove(hash);
+                }
+            }
+        }
+    }
+    for hash in &gone {
         overlay.delete(keys::chunk(&group, hash));
     }
     for (part, state) in Part::ALL.iter().flat_map(|part| states.iter().map(move |s| (part, s))) {
