@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use waku_groupchat_core::account::{InstallationKey, verify};
-use waku_groupchat_core::kdf::{SealKey, derive_topic, label};
-use waku_groupchat_core::seal::{SizeClass, open_message, seal_message};
-use waku_groupchat_core::{GroupId, MemoryStore, Store, Timestamp, forget_verified};
+use waku_groupchat_core::{GroupId, MemoryStore, Store, forget_verified};
 use waku_groupchat_storage::KvStore;
 
+use super::apart::Apart;
 use super::own::{Own, Records, Spent, stranger};
 use super::plain::{self, Plain};
 use super::{
@@ -24,7 +22,7 @@ const INVITED_AT_ONCE: usize = waku_groupchat_core::limits::INVITED_ACCOUNTS;
 
 /// Which of these an operation ran on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum On {
+pub(super) enum On {
     Plain,
     Memory,
     Rocks,
@@ -32,13 +30,13 @@ enum On {
 }
 
 #[derive(Default)]
-struct Collected {
+pub(super) struct Collected {
     times: BTreeMap<(&'static str, On), Vec<Duration>>,
     bytes: BTreeMap<&'static str, Bytes>,
 }
 
 impl Collected {
-    fn time<T>(
+    pub(super) fn time<T>(
         &mut self,
         what: &'static str,
         on: On,
@@ -50,7 +48,7 @@ impl Collected {
     }
 
     /// On RocksDB what counts is the time that passes, otherwise that of the processor.
-    fn add(&mut self, what: &'static str, on: On, spent: Spent) {
+    pub(super) fn add(&mut self, what: &'static str, on: On, spent: Spent) {
         let time = if on == On::Rocks { spent.wall } else { spent.cpu };
         self.times.entry((what, on)).or_default().push(time);
     }
@@ -108,6 +106,7 @@ impl<S: Store> Duo<S> {
         }
         to.add(ADD_ALL, self.on, self.alice.spent());
         to.core_bytes(ADD_ALL, size(&sent), self.alice.written());
+        to.bytes.entry(ADD_ALL).or_default().envelopes = self.alice.envelopes();
         self.alice.confirm(&self.records)?;
         self.bob.now = self.alice.now;
         self.bob.spent();
@@ -182,6 +181,7 @@ impl<S: Store> Duo<S> {
             };
             to.add(own, self.on, self.alice.spent());
             to.core_bytes(own, size(&sent), self.alice.written());
+            to.bytes.entry(own).or_default().envelopes = self.alice.envelopes();
             self.bob.now = self.alice.now;
             self.bob.spent();
             self.bob.written();
@@ -197,33 +197,6 @@ impl<S: Store> Duo<S> {
         let both = both?;
         ensure!(both[0] == both[1] && both[1].1 == name, "Bob is not where Alice is: {both:?}");
         Ok(())
-    }
-}
-
-/// What the core does that OpenMLS does not: a signature over what is said, and a seal around all
-/// of it.
-struct Apart {
-    key: InstallationKey,
-    seal: SealKey,
-    rng: rand_chacha::ChaCha20Rng,
-}
-
-impl Apart {
-    fn time(&mut self, to: &mut Collected, content: &[u8], now: Timestamp) -> anyhow::Result<()> {
-        let topic = derive_topic(self.seal.as_bytes(), label::GROUP_TOPIC, &[]);
-        let class = SizeClass::fitting(content.len()).context("too long")?;
-        let (signature, message) = to.time(SEND, On::Apart, || {
-            let signature = self.key.sign(label::MESSAGE_CORE, content);
-            let message = seal_message(&self.seal, topic, now, content, class, &mut self.rng)?;
-            Ok((signature, message))
-        })?;
-        to.time(RECEIVE, On::Apart, || {
-            let opened = open_message(&self.seal, &message)?;
-            let public = self.key.id();
-            let holds = verify(public.as_bytes(), label::MESSAGE_CORE, &opened, &signature);
-            ensure!(holds, "an own signature does not hold");
-            Ok(())
-        })
     }
 }
 
@@ -245,18 +218,15 @@ pub(super) fn group(leaves: usize, options: &Options) -> anyhow::Result<Measured
     rocks.found(&mut to, others)?;
 
     let text = "x".repeat(TEXT);
-    let mut apart = Apart {
-        key: InstallationKey::from_bytes(&[1; 32]),
-        seal: SealKey::from_bytes([2; 32]),
-        rng: rand::SeedableRng::seed_from_u64(3),
-    };
+    let mut apart = Apart::new(memory.alice.now)?;
+    apart.founding(&mut to, &memory.records, others, memory.bob.card())?;
     for _ in 0..options.messages {
         let sent = to.time(SEND, On::Plain, || alice.send(text.as_bytes()))?;
         to.bytes.entry(SEND).or_default().plain = sent.len();
         to.time(RECEIVE, On::Plain, || bob.receive(&sent))?;
         memory.talk(&mut to, &text)?;
         rocks.talk(&mut to, &text)?;
-        apart.time(&mut to, &[0; TEXT + 150], memory.alice.now)?;
+        apart.message(&mut to, &[0; TEXT + 150])?;
     }
     memory.catch_up(&mut to, options.missed, &text)?;
     rocks.catch_up(&mut to, options.missed, &text)?;
@@ -271,6 +241,7 @@ pub(super) fn group(leaves: usize, options: &Options) -> anyhow::Result<Measured
             to.time(followed, On::Plain, || bob.receive(&commit.commit))?;
         }
         memory.commit(&mut to, card, &name)?;
+        apart.commit(&mut to, &memory.records, card)?;
         rocks.commit(&mut to, card, &name)?;
     }
     let plain_stored = bob.stored();

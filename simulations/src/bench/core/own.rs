@@ -95,6 +95,8 @@ pub(super) struct Own<S: Store> {
     /// What it is given now: its own archive.
     archive: Records,
     pub(super) read: usize,
+    /// Bytes of the envelopes that it published since it was last asked.
+    envelopes: usize,
     invited: Option<GroupId>,
     card: String,
 }
@@ -118,6 +120,7 @@ impl<S: Store> Own<S> {
             hashes: Vec::new(),
             archive: Records::new(),
             read: 0,
+            envelopes: 0,
             invited: None,
             card: String::new(),
         };
@@ -161,6 +164,11 @@ impl<S: Store> Own<S> {
         self.core.store().written.take()
     }
 
+    /// Bytes of the envelopes that were published since this was last asked.
+    pub(super) fn envelopes(&mut self) -> usize {
+        std::mem::take(&mut self.envelopes)
+    }
+
     /// Carries out what the core wants done; gives the answer to a command, if there was one.
     fn settle(&mut self, records: &Records) -> anyhow::Result<Option<Answer>> {
         let mut answered = None;
@@ -170,6 +178,9 @@ impl<S: Store> Own<S> {
                     let taken = PublishResult::Published { peers: 6 };
                     let id = publish.id;
                     self.hashes.push(publish.hash);
+                    if matches!(publish.kind, PublishKind::InvitationEnvelope(_)) {
+                        self.envelopes += publish.message.encode().len();
+                    }
                     self.published.push(publish);
                     self.handle(Input::Published(id, taken))?;
                 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::bench::results::{Aim, Table, number, ratio};
 
-/// Most times of plain OpenMLS at 2 leaves, signature and seal apart.
+/// Most times of plain OpenMLS at 2 leaves, what it leaves to others apart.
 const SMALL: f64 = 1.2;
 /// The same from 1,000 leaves on.
 const LARGE: f64 = 0.5;
@@ -19,8 +19,10 @@ pub(super) fn tables(measured: &[Measured]) -> Vec<Table> {
         "Time, microseconds; \"×\": core in memory to plain OpenMLS",
         &["operation", "leaves", "plain", "core", "×", "apart", "× without", "core on RocksDB"],
     );
-    let mut bytes =
-        Table::new("Bytes", &["operation", "leaves", "plain sends", "core sends", "core writes"]);
+    let mut bytes = Table::new(
+        "Bytes",
+        &["operation", "leaves", "plain sends", "core sends", "of it envelopes", "core writes"],
+    );
     for what in OPERATIONS {
         for group in measured {
             let m = group.micros[what];
@@ -37,9 +39,14 @@ pub(super) fn tables(measured: &[Measured]) -> Vec<Table> {
             ]);
             if let Some(b) = group.bytes.get(what) {
                 let sent = |bytes| if bytes > 0 { number(bytes as f64) } else { "–".to_owned() };
-                let cells = [sent(b.plain), sent(b.core), number(b.written as f64)];
-                let [plain, core, written] = cells;
-                bytes.row([what.to_owned(), number(group.leaves as f64), plain, core, written]);
+                bytes.row([
+                    what.to_owned(),
+                    number(group.leaves as f64),
+                    sent(b.plain),
+                    sent(b.core),
+                    sent(b.envelopes),
+                    number(b.written as f64),
+                ]);
             }
         }
     }
