@@ -21,24 +21,28 @@ impl Inner {
     /// Something was sealed under a state at a time: if the group has left that by then, its
     /// sender does not know.
     pub(super) fn look_behind(&mut self, tx: &Tx<'_>, id: GroupId, state: StateId, at: Timestamp) {
+        let Some(fork) = self.fork_left(id, state, at) else { return };
         let due = self.answer_at(tx.now, id);
         let Some(group) = self.groups.get_mut(&id) else { return };
         let Some(line) = &group.line else { return };
-        if state == line.tip || !line.graph.contains(state) {
-            return;
-        }
-        let fork = line.graph.fork_of(state, line.tip);
-        let next = line.graph.ancestry(line.tip).take_while(|at| *at != fork).last();
-        let since = next.and_then(|next| line.states.get(&next)).map(|next| next.since);
-        if since.is_none_or(|since| at <= since + GRACE) {
-            return;
-        }
         let deeper =
             |(known, _): (StateId, Timestamp)| line.graph.depth(known) <= line.graph.depth(fork);
         if !group.exchange.behind.is_some_and(deeper) {
             let due = group.exchange.behind.map_or(due, |(_, due)| due);
             group.exchange.behind = Some((fork, due));
         }
+    }
+
+    /// Where the group has left the way to a state, if it had done so by a time.
+    fn fork_left(&self, id: GroupId, state: StateId, at: Timestamp) -> Option<StateId> {
+        let line = self.groups.get(&id)?.line.as_ref()?;
+        if state == line.tip || !line.graph.contains(state) {
+            return None;
+        }
+        let fork = line.graph.fork_of(state, line.tip);
+        let next = line.graph.ancestry(line.tip).take_while(|at| *at != fork).last();
+        let since = next.and_then(|next| line.states.get(&next)).map(|next| next.since)?;
+        (at > since + GRACE).then_some(fork)
     }
 
     /// A commit that is known here came again: somebody else answers.
