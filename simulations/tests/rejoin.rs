@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use waku_groupchat_core::api::views::GroupState;
-use waku_groupchat_core::api::{Command, Event, PublishKind};
+use waku_groupchat_core::api::{Command, Event, Policy, PublishKind, Role};
 use waku_groupchat_core::{AccountId, GroupId, MessageId};
 use waku_groupchat_simulations::cast::{account, group, say, texts};
 use waku_groupchat_simulations::network::{Links, Network, NodeId};
@@ -165,22 +165,97 @@ fn who_was_welcomed_on_a_branch_that_others_passed_over_ends_in_the_group() {
     }
 }
 
+/// Cuts the ways between two sides, and one of them from the store; or joins them.
+fn part(net: &mut Network, (here, there): (&[NodeId], &[NodeId]), parted: bool) {
+    for (a, b) in here.iter().flat_map(|a| there.iter().map(move |b| (*a, *b))) {
+        net.set_cut(a, b, parted);
+    }
+    for b in there {
+        net.set_store_cut(*b, parted);
+    }
+}
+
+/// What the side of two did in three weeks apart, while the side of three went on: a name, and an
+/// account that it invited. Both come to be where the group stands.
+#[test]
+fn what_the_lost_side_of_a_long_split_did_is_done_again() {
+    let (mut net, nodes, group) = members(36, 5);
+    let (eve, eves) = account(&mut net);
+    net.run_for(HOUR);
+    let (here, there) = ([nodes[0], nodes[1], nodes[2]], [nodes[3], nodes[4], eve]);
+    part(&mut net, (&here, &there), true);
+    rename(&mut net, nodes[3], group, "Hut over there");
+    net.command(nodes[3], Command::Invite { group, cards: vec![eves] }).expect("a good card");
+    net.run_for(MINUTE * 5);
+    net.command(eve, Command::AcceptInvitation { group }).expect("an invitation");
+    let early = say(&mut net, eve, group, "from over there");
+    for day in 0..21usize {
+        say(&mut net, here[day % 3], group, "here");
+        say(&mut net, there[day % 3], group, "there");
+        if day % 7 == 0 {
+            net.command(here[day % 3], Command::UpdateKeys { group }).expect("a member");
+        }
+        net.run_for(DAY);
+    }
+    part(&mut net, (&here, &there), false);
+    let all = [here, there].concat();
+    let one = net.run_until(DAY * 14, |net| same_state(net, &all, group));
+    assert!(one, "one state:\n{}", net.story(120));
+    net.run_for(DAY);
+    for node in &all {
+        let name = net.node(*node).core().group(group).expect("memory").expect("a group").name;
+        assert_eq!(name, "Hut over there", "at {node:?}");
+        // Eve was invited anew: what was said here before is not for her
+        let has = texts(&net, *node, group).iter().any(|text| text == "here");
+        assert_eq!(has, *node != eve, "at {node:?}");
+        assert_eq!(shown(&net, *node, early).as_deref(), Some("from over there"), "at {node:?}");
+    }
+    let late = say(&mut net, eve, group, "and from here");
+    net.run_for(HOUR);
+    assert_eq!(late.number, early.number + 7 + 1, "numbers go on");
+    for node in all {
+        assert_eq!(shown(&net, node, late).as_deref(), Some("and from here"), "at {node:?}");
+    }
+}
+
+/// The side that stands has taken the right away meanwhile: the change is given up, and said.
+#[test]
+fn what_the_lost_side_may_not_do_any_more_is_given_up_with_a_reason() {
+    let (mut net, nodes, group) = members(37, 5);
+    let (here, there) = nodes.split_at(3);
+    part(&mut net, (here, there), true);
+    rename(&mut net, there[0], group, "Hut over there");
+    let policy = Policy { profile: Role::Admin, ..Policy::default() };
+    net.command(here[0], Command::SetPolicy { group, policy }).expect("the owner");
+    for day in 0..21usize {
+        say(&mut net, here[day % 3], group, "here");
+        say(&mut net, there[day % 2], group, "there");
+        net.run_for(DAY);
+    }
+    part(&mut net, (here, there), false);
+    let one = net.run_until(DAY * 14, |net| same_state(net, &nodes, group));
+    assert!(one, "one state:\n{}", net.story(120));
+    net.run_for(DAY);
+    let told: Vec<String> = net
+        .node(there[0])
+        .events()
+        .filter_map(|event| match event {
+            Event::ChangeFailed { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("admin"), "{told:?}");
+    let name = net.node(there[0]).core().group(group).expect("memory").expect("a group").name;
+    assert_eq!(name, "Hut");
+}
+
 /// Three members here and two there go on apart for three weeks, then meet again.
 #[test]
 fn a_group_that_was_split_for_three_weeks_ends_on_the_side_with_more_accounts() {
     let (mut net, nodes, group) = members(35, 5);
     let (here, there) = nodes.split_at(3);
-    let part = |net: &mut Network, parted: bool| {
-        for a in here {
-            for b in there {
-                net.set_cut(*a, *b, parted);
-            }
-        }
-        for b in there {
-            net.set_store_cut(*b, parted);
-        }
-    };
-    part(&mut net, true);
+    part(&mut net, (here, there), true);
     let mut said: Vec<(MessageId, String)> = Vec::new();
     for day in 0..21usize {
         for (side, name) in [(here, "here"), (there, "there")] {
@@ -194,7 +269,7 @@ fn a_group_that_was_split_for_three_weeks_ends_on_the_side_with_more_accounts() 
         net.run_for(DAY);
     }
     assert!(!same_state(&net, &nodes, group));
-    part(&mut net, false);
+    part(&mut net, (here, there), false);
     let one = net.run_until(DAY * 12, |net| same_state(net, &nodes, group));
     assert!(one, "one state:\n{}", net.story(120));
     for (side, stands) in [(here, true), (there, false)] {

@@ -70,6 +70,9 @@ pub const CLOSED_GAP_AGE: Duration = Duration::from_secs(7 * 86_400);
 pub const OPEN_INVITATIONS: usize = 256;
 /// Most bytes of ratchet trees of the invitations that wait for an answer; more are refused.
 pub const OPEN_INVITATION_BYTES: usize = 64 * 1024 * 1024;
+/// Most changes and additions of a group that were carried out and are kept for the case that a long
+/// split is lost.
+pub const PAST_WISHES: usize = 4096;
 /// How long an invitation may be answered; for so long its account repeats it.
 pub const INVITATION_AGE: Duration = Duration::from_secs(30 * 86_400);
 /// Most commits whose invitations are repeated.

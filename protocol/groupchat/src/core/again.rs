@@ -41,16 +41,8 @@ impl Inner {
         inviter: InstallationId,
         record: GroupRecord,
     ) -> Result<(), Fault> {
-        let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
-        if inside && !group.record.leaving {
-            let invitation = record.invitation.clone();
-            if self.invited_again(tx, id, inviter, record.clone())? {
-                if let Some(invitation) = invitation {
-                    answered(tx, id, &invitation);
-                }
-                return Ok(());
-            }
+        if self.led_back(tx, id, inviter, &record)? {
+            return Ok(());
         }
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
         let known = group.again.as_ref().and_then(|again| again.record.invitation.as_ref());
@@ -63,6 +55,30 @@ impl Inner {
             self.keep_again(tx, id, Some(again))?;
         }
         self.tell_of_again(tx, id)
+    }
+
+    /// Whether the invitation is of who invited at first, and was taken without asking.
+    fn led_back(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        inviter: InstallationId,
+        record: &GroupRecord,
+    ) -> Result<bool, Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(false) };
+        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        let waited = group.ask.waiting;
+        let leaving = group.record.leaving;
+        if !inside || leaving || !self.invited_again(tx, id, inviter, record.clone())? {
+            return Ok(false);
+        }
+        if let Some(invitation) = &record.invitation {
+            answered(tx, id, invitation);
+        }
+        if waited {
+            self.emit(tx, Event::Rejoined { group: id })?;
+        }
+        Ok(true)
     }
 
     fn keep_again(
@@ -83,12 +99,15 @@ impl Inner {
 
     /// Tells of an invitation that waited, once this installation knows that it is out.
     pub(super) fn tell_of_again(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
-        let Some(group) = self.groups.get_mut(&id).filter(|group| group.is_out()) else {
+        let Some(group) = self.groups.get(&id).filter(|group| group.is_out()) else {
             return Ok(());
         };
         let Some(mut again) = group.again.clone().filter(|again| !again.told) else {
             return Ok(());
         };
+        if self.led_back(tx, id, again.inviter, &again.record)? {
+            return self.keep_again(tx, id, None);
+        }
         let Some(invitation) = &again.record.invitation else { return Ok(()) };
         let (name, from) = (invitation.agreed.name.clone(), invitation.from);
         again.told = true;

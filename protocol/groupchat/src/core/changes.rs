@@ -311,6 +311,18 @@ impl Plan {
 }
 
 impl Change {
+    /// What of the group it concerns: of two that concern the same, the later one counts.
+    pub(super) fn is_about(&self) -> (u8, [u8; 32]) {
+        match self {
+            Self::Profile { .. } => (0, [0; 32]),
+            Self::Policy(_) => (1, [0; 32]),
+            Self::Update => (2, [0; 32]),
+            Self::Role { account, .. } => (3, *account.as_bytes()),
+            Self::Remove { installation } => (4, *installation.as_bytes()),
+            Self::Leave { installation, .. } => (5, *installation.as_bytes()),
+        }
+    }
+
     /// Whether somebody here asked for it: the others follow from what members do.
     pub(super) fn was_asked(&self) -> bool {
         !matches!(self, Self::Leave { .. } | Self::Update)

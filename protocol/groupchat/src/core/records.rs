@@ -14,6 +14,7 @@
 //! | `leaf/` group installation | [`LeafRecord`]: who is in the oldest kept state |
 //! | `entry/` group, hash | an account log entry that proves somebody in it |
 //! | `change/` group sequence | [`ChangeRecord`] |
+//! | `past/` group time, 8 bytes of the hash | [`PastWish`] |
 //! | `rejoin/` group name | [`RejoinRecord`]: a state from which a member can come back |
 //! | `chain/` group name | the content of the handshake that led to such a state |
 //! | `asking/` group | [`AskRecord`] |
@@ -51,7 +52,8 @@ use waku_groupchat_waku::MessageHash;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub(crate) use self::group::{
-    Change, ChangeRecord, GroupRecord, LeafRecord, PendingCommit, StateKeys, StateRecord, Wish,
+    Change, ChangeRecord, GroupRecord, LeafRecord, PastWish, PendingCommit, StateKeys, StateRecord,
+    Wish,
 };
 pub(crate) use self::rejoin::{
     AgainRecord, AskRecord, AskedPackage, HeardRecord, InviterRecord, RejoinRecord, RepeatRecord,
@@ -462,10 +464,13 @@ pub(crate) fn write<T: Serialize>(
     key: Vec<u8>,
     value: &T,
 ) -> Result<(), StoreError> {
-    let bytes = postcard::to_stdvec(value)
-        .map_err(|e| StoreError::new("encoding a record of the core", e))?;
-    overlay.put(key, bytes);
+    overlay.put(key, encode(value)?);
     Ok(())
+}
+
+/// Encodes a value.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_stdvec(value).map_err(|e| StoreError::new("encoding a record of the core", e))
 }
 
 /// Decodes a value.

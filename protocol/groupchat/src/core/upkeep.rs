@@ -127,6 +127,9 @@ impl Inner {
             super::again::is_old_answer(tx.now, Timestamp::from_secs(when))
         });
         answers.into_iter().for_each(|(k, _)| tx.overlay.delete(k));
+        for id in self.groups.keys() {
+            super::wishes::prune_past(tx, *id)?;
+        }
         self.prune_again(tx)?;
         self.prune_made(tx)?;
         self.prune_rejoins(tx);

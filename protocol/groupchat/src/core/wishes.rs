@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::records::{IntentRecord, Wish, write};
+use sha2::{Digest, Sha256};
+
+use super::records::{ChangeRecord, IntentRecord, PastWish, Wish, decode, encode, key, write};
 use super::{Fault, Inner, Stop, Tx};
 use crate::api::{CommandError, Event};
+use crate::limits::{KEPT_REJOIN_AGE, PAST_WISHES};
 use crate::mls::StateId;
 use crate::{AccountId, GroupId, Timestamp};
 
@@ -173,13 +176,87 @@ impl Inner {
             .map(|(account, _)| account)
             .collect();
         for sequence in changes {
+            let done = self.groups.get(&id).and_then(|g| g.changes.get(&sequence)).cloned();
+            if let Some(ChangeRecord { change, due, .. }) = done.filter(|c| c.change.was_asked()) {
+                keep_past(tx, id, due, &PastWish::Change(change))?;
+            }
             self.forget_change(tx, id, sequence)?;
         }
         for account in adds {
+            if let Some(intent) = self.intents.get(&(id, account)) {
+                keep_past(tx, id, intent.retry, &PastWish::Add(intent.card.clone()))?;
+            }
             self.forget_intent(tx, id, account);
         }
         Ok(())
     }
+
+    /// The own side of a long split has lost: what it carried out since the sides parted is asked
+    /// for again, each thing as it was asked for last.
+    pub(super) fn ask_again(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        since: Timestamp,
+    ) -> Result<(), Fault> {
+        let prefix = key("past/", &[id.as_bytes()]);
+        let from = key("past/", &[id.as_bytes(), &since.as_nanos().to_be_bytes()]);
+        let past = tx.overlay.scan_from(&prefix, &from, PAST_WISHES)?;
+        let due = tx.now + self.rng.duration_below(self.config.rejoin_backoff);
+        for (at, value) in past.into_iter().rev() {
+            tx.overlay.delete(at);
+            match decode(&value)? {
+                PastWish::Change(change) => {
+                    let Some(group) = self.groups.get(&id) else { return Ok(()) };
+                    let later = |c: &ChangeRecord| c.change.is_about() == change.is_about();
+                    if !group.changes.values().any(later) {
+                        self.keep_change(tx, id, change, due)?;
+                    }
+                }
+                PastWish::Add(card) => {
+                    let at = (id, card.account);
+                    let intent = IntentRecord {
+                        card,
+                        due: tx.now,
+                        asked: 0,
+                        found: None,
+                        done: None,
+                        retry: due,
+                    };
+                    if self.intents.get(&at).is_none() {
+                        write(tx.overlay, super::invite::intent_key(id, at.1), &intent)?;
+                        self.intents.insert(at, intent);
+                    }
+                }
+            }
+        }
+        self.topics.clear();
+        Ok(())
+    }
+}
+
+/// Notes what stands for good, as far as this side of the group knows.
+fn keep_past(tx: &Tx<'_>, id: GroupId, at: Timestamp, wish: &PastWish) -> Result<(), Fault> {
+    let bytes = encode(wish)?;
+    let name = Sha256::digest(&bytes);
+    let parts = [id.as_bytes().as_slice(), &at.as_nanos().to_be_bytes(), &name[..8]];
+    tx.overlay.put(key("past/", &parts), bytes);
+    Ok(())
+}
+
+/// Lets go of what is older than a split can last, and of the oldest beyond a bounded number.
+pub(super) fn prune_past(tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
+    let prefix = key("past/", &[id.as_bytes()]);
+    let all = tx.overlay.scan(&prefix)?;
+    let over = all.len().saturating_sub(PAST_WISHES);
+    for (place, (at, _)) in all.into_iter().enumerate() {
+        let when = at[prefix.len()..].first_chunk().map(|when| u64::from_be_bytes(*when));
+        let when = Timestamp::from_nanos(when.ok_or(Fault::Bug("a past change's key"))?);
+        if place < over || tx.now.since(when) > KEPT_REJOIN_AGE {
+            tx.overlay.delete(at);
+        }
+    }
+    Ok(())
 }
 
 /// Whether an intent is open: found, and not carried out.

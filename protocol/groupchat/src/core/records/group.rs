@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvitationRecord, PendingInvitations, Secret32};
+use super::{CardRecord, InvitationRecord, PendingInvitations, Secret32};
 use crate::core::agreed::Agreed;
 use crate::mls::StateId;
 use crate::order::Commit;
@@ -105,6 +105,14 @@ pub(crate) struct ChangeRecord {
     pub(crate) done: Option<StateId>,
     /// When a commit is tried.
     pub(crate) due: Timestamp,
+}
+
+/// Something that was asked for and carried out, and whose commit is not kept any more: a long split
+/// can still show that it does not stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum PastWish {
+    Change(Change),
+    Add(CardRecord),
 }
 
 /// What a member asks for, other than adding accounts. `Debug` hides texts.

@@ -58,9 +58,11 @@ impl Inner {
         provider.keep()?;
         let lost = self.lost_states(id, by.common.as_ref());
         let mut again = self.numbers_under(tx, id, &lost)?;
+        let mut parted = None;
         if let Some(name) = group.ask.lost
             && let Some(left) = self.left_at(id, &name)
         {
+            parted = Some(left);
             let known: BTreeSet<u64> = again.iter().map(|(number, _)| *number).collect();
             // the states that they were sealed under are gone
             let gone = self.new_state();
@@ -90,6 +92,9 @@ impl Inner {
         self.learn(tx, &entries)?;
         self.mind_departed(tx, id)?;
         self.say_again(tx, id, again)?;
+        if let Some(parted) = parted {
+            self.ask_again(tx, id, parted)?;
+        }
         self.close_fulfilled(tx, id)?;
         self.replay(tx, id, state, at);
         Ok(true)
@@ -250,7 +255,8 @@ impl Inner {
 
     /// Another invitation to a group that this installation is in: the commit of the first one lost
     /// its place, and its maker made it again. Taken only from the very installation that invited
-    /// it, as long as the state that it came with is kept: nobody else can lead it elsewhere.
+    /// it, as long as the state that it came with is kept, or nobody answers it any more: nobody else
+    /// can lead it elsewhere.
     pub(in crate::core) fn invited_again(
         &mut self,
         tx: &mut Tx<'_>,
@@ -259,10 +265,10 @@ impl Inner {
         record: GroupRecord,
     ) -> Result<bool, Fault> {
         let known: Option<InviterRecord> = read(tx.overlay, &inviter_key(&id))?;
-        let line = self.groups.get(&id).and_then(|g| g.line.as_ref());
-        let fits = known.zip(line).is_some_and(|(known, line)| {
+        let Some(group) = self.groups.get(&id) else { return Ok(false) };
+        let fits = known.zip(group.line.as_ref()).is_some_and(|(known, line)| {
             let kept = known.state.is_some_and(|state| state == line.graph.root());
-            known.inviter == inviter && kept
+            known.inviter == inviter && (kept || group.ask.waiting)
         });
         if !fits {
             return Ok(false);

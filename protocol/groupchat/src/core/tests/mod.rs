@@ -24,6 +24,7 @@ mod rejoin;
 mod repeats;
 mod restarts;
 mod segments;
+mod splits;
 mod vectors;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use crate::proto::group as pb;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn rename(world: &mut World, who: usize, name: &str) {
+pub(super) fn rename(world: &mut World, who: usize, name: &str) {
     let (name, description) = (name.to_owned(), String::new());
     world.command(who, Command::SetProfile { group: world.group, name, description });
     world.run(MINUTE);
@@ -48,7 +48,7 @@ fn rejoins(world: &World) -> Vec<WakuMessage> {
     world.wire.iter().filter(of).map(|(_, message)| message.clone()).collect()
 }
 
-fn states(world: &World) -> Vec<StateName> {
+pub(super) fn states(world: &World) -> Vec<StateName> {
     (0..3).map(|who| world.tip(who).keys.expect("inside").name).collect()
 }
 
@@ -85,7 +85,12 @@ fn request_of(
     request.expect("a request")
 }
 
-fn sealed(world: &World, who: usize, name: &StateName, body: pb::rejoin::Body) -> WakuMessage {
+pub(super) fn sealed(
+    world: &World,
+    who: usize,
+    name: &StateName,
+    body: pb::rejoin::Body,
+) -> WakuMessage {
     let secret = world.peers[who].core.inner.groups[&world.group].rejoin[name].secret.0;
     let day = world.now.as_secs() / 86_400;
     let rejoin = pb::Rejoin { body: Some(body) };
