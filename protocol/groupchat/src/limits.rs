@@ -35,7 +35,7 @@ pub const LEAF_UPDATE_EVERY: Duration = Duration::from_secs(30 * 86_400);
 /// Most commits a day in a group, about, that only give a leaf new keys.
 pub const LEAF_UPDATES_A_DAY: u32 = 4;
 /// Most changes of one group that were asked for here and are not made yet.
-pub const WAITING_CHANGES: usize = 1024;
+pub const WAITING_CHANGES: usize = 4096;
 /// How long earlier states are kept at most.
 pub const KEPT_STATE_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Events kept for replay.

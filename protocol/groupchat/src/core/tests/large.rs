@@ -9,6 +9,8 @@ use super::*;
 const DRIVEN: usize = 12;
 /// All that are invited: with two installations each, but those that are driven.
 const INVITED: usize = 200;
+/// As many as one invitation adds can be taken out at once, with two installations each.
+const _: () = assert!(crate::limits::WAITING_CHANGES >= 2 * crate::limits::INVITED_ACCOUNTS);
 
 #[test]
 fn two_hundred_accounts_are_invited_at_once_and_talk() {
@@ -39,6 +41,43 @@ fn two_hundred_accounts_are_invited_at_once_and_talk() {
         assert_eq!(installations, 1 + DRIVEN + 2 * (INVITED - DRIVEN));
     }
     world.go_on(&driven.iter().map(|(who, _)| *who).collect::<Vec<_>>());
+}
+
+/// Most of a large group is taken out in one commit; who stays reads it and talks on.
+#[test]
+fn two_hundred_accounts_are_taken_out_at_once() {
+    let mut world = World::new();
+    let driven: Vec<(usize, String)> = (0..3).map(|_| world.add()).collect();
+    world.make_group();
+    let mut cards = world.crowd(INVITED);
+    cards.extend(driven[1..].iter().map(|(_, card)| card.clone()));
+    world.invite(&cards);
+    for peer in [BOB, CAROL] {
+        world.command(peer, Command::AcceptInvitation { group: world.group });
+    }
+    world.run(MINUTE);
+    let stay: BTreeSet<_> = [ALICE, BOB, CAROL].map(|who| world.account(who)).into();
+    let members = world.peers[ALICE].core.members(world.group).expect("memory").expect("a group");
+    let accounts: Vec<_> =
+        members.iter().map(|m| m.account).filter(|account| !stay.contains(account)).collect();
+    assert_eq!(accounts.len(), INVITED);
+    let epoch = world.tip(ALICE).epoch;
+    world.command(ALICE, Command::Remove { group: world.group, accounts: accounts.clone() });
+    world.run(MINUTE);
+    for who in [ALICE, BOB, CAROL] {
+        let view = world.peers[who].core.group(world.group).expect("memory").expect("a group");
+        assert_eq!((view.accounts, view.installations), (3, 3), "at {who}");
+        assert_eq!(view.epoch, epoch + 1, "one commit took all out");
+        let told = world.peers[who].heard.iter().rev().find_map(|event| match event {
+            Event::MembersRemoved { accounts, .. } => Some(accounts.len()),
+            _ => None,
+        });
+        assert_eq!(told, Some(INVITED));
+    }
+    world.go_on(&[ALICE, BOB, CAROL]);
+    // what was kept to invite them again is let go of, with the next repeat
+    world.run(Duration::from_secs(2 * 86_400));
+    assert!(world.peers[ALICE].core.inner.repeats.is_empty());
 }
 
 /// No more than five envelopes leave in a second, and they leave in another order each time.
