@@ -46,7 +46,7 @@ impl RocksArchive {
     /// newer format, or is damaged.
     pub fn open(path: impl AsRef<Path>, policy: RetentionPolicy) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let (options, family) = tuning::archive(HASHES);
+        let (options, family) = tuning::archive(HASHES, MESSAGES);
         let db = open::open(path, &LAYOUT, &options, family)?;
         let stored = db
             .get(TOTALS_KEY)
