@@ -100,12 +100,13 @@ impl<S: Store> Duo<S> {
         self.alice.spent();
         self.alice.written();
         forget_verified();
-        let mut sent = Vec::new();
+        let (mut sent, mut bytes) = (Vec::new(), 0);
         for cards in cards.chunks(INVITED_AT_ONCE) {
             sent = self.alice.invite(&self.records, self.group, cards.to_vec())?;
+            bytes += size(&sent);
         }
         to.add(ADD_ALL, self.on, self.alice.spent());
-        to.core_bytes(ADD_ALL, size(&sent), self.alice.written());
+        to.core_bytes(ADD_ALL, bytes, self.alice.written());
         to.bytes.entry(ADD_ALL).or_default().envelopes = self.alice.envelopes();
         self.alice.confirm(&self.records)?;
         self.bob.now = self.alice.now;
