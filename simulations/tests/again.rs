@@ -101,7 +101,7 @@ fn with_two_of_bob(seed: u64) -> (Network, [NodeId; 3], String, GroupId) {
     let second = link(&mut net, bob);
     // the record of the next day has both
     net.run_for(DAY + HOUR);
-    let group = group(&mut net, alice, &[bobs.clone()], &[bob, second]);
+    let group = group(&mut net, alice, std::slice::from_ref(&bobs), &[bob, second]);
     (net, [alice, bob, second], bobs, group)
 }
 
