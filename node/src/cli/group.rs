@@ -14,7 +14,7 @@ use super::members::RoleName;
 use super::policy::PolicyChanges;
 use super::text::{clean, clean_line, fields, hang, table};
 use super::wait::{self, Progress, WaitArgs};
-use super::{CliError, NodeArgs, Page, members, names, policy};
+use super::{CliError, NodeArgs, Page, changes, members, names, policy};
 use crate::chat::api::types::{
     CreatedGroup, Groups, Invitations, Inviting, NewInvitations, Profile,
 };
@@ -101,6 +101,11 @@ pub(super) enum GroupCommand {
         /// Id, beginning of the id, or name
         group: String,
     },
+    /// List what was asked for in a group and does not stand for good yet
+    Changes {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
     /// List the invitations that wait for an answer
     Invitations,
     /// Join a group this account is invited to
@@ -140,6 +145,7 @@ pub(super) fn run(command: &GroupCommand, client: &Client) -> Result<Page, CliEr
         GroupCommand::Role { group, account, role } => members::role(client, group, account, *role),
         GroupCommand::Policy { group, changes } => policy::run(client, group, changes),
         GroupCommand::Keys { group } => keys(client, group),
+        GroupCommand::Changes { group } => changes::run(client, group),
         GroupCommand::Invitations => invitations(client),
         GroupCommand::Accept { group } => {
             let id = names::invitation(client, group)?;

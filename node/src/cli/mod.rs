@@ -8,6 +8,7 @@
 //! and end at Ctrl-C between two lines (`interrupt.rs`).
 
 mod account;
+mod changes;
 pub mod chat_key;
 mod client;
 mod error;

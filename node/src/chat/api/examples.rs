@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
-    AccountView, Evidence, GapState, GapView, GroupState, GroupView, InstallationState,
-    InstallationView, InvitationView, LinkRole, LinkView, MemberView, MessageKind, MessageView,
-    SendState, TryView,
+    AccountView, AskedChange, ChangeState, ChangeView, Evidence, GapState, GapView, GroupState,
+    GroupView, InstallationState, InstallationView, InvitationView, LinkRole, LinkView, MemberView,
+    MessageKind, MessageView, SendState, TryView,
 };
 use waku_groupchat_core::api::{
     self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role,
@@ -16,11 +16,11 @@ use waku_groupchat_core::api::{
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::types::{
-    AcceptedMessage, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken, Events,
-    Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits, LinkRequest,
-    LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole, NewToken,
-    Policy, Profile, Removals, Revocations, Revoked, StreamClosed, StreamReady, TokenList,
-    TokenView, Wipe,
+    AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
+    Events, Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits,
+    LinkRequest, LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole,
+    NewToken, Policy, Profile, Removals, Revocations, Revoked, StreamClosed, StreamReady,
+    TokenList, TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -130,6 +130,10 @@ fn groups(all: &mut BTreeMap<&'static str, Value>) {
     let other =
         MemberView { account: OTHER, role: Role::Member, installations: vec![OTHER_INSTALLATION] };
     put(all, "Members", &Members { members: vec![own, other] });
+    let add = AskedChange::Add { account: OTHER };
+    let made = ChangeView { change: AskedChange::Keys, state: ChangeState::Made, next: None };
+    let searching = ChangeView { change: add, state: ChangeState::Searching, next: Some(AT) };
+    put(all, "Changes", &Changes { changes: vec![made, searching] });
     put(all, "NewInvitations", &NewInvitations { cards: vec![card()] });
     put(all, "Inviting", &Inviting { accounts: vec![OTHER] });
     let waiting = InvitationView { group: GROUP, name, description, from: OTHER };

@@ -10,7 +10,7 @@ use waku_groupchat_core::api::{Answer, Command, CommandError};
 
 use super::error::ApiError;
 use super::extract::{Json, Path};
-use super::types::{AcceptedMessage, CreatedGroup, Gaps, Groups, Policy, Profile};
+use super::types::{AcceptedMessage, Changes, CreatedGroup, Gaps, Groups, Policy, Profile};
 use super::{Api, made_at, schema};
 
 /// Make a group
@@ -128,6 +128,24 @@ pub(super) async fn leave(
         return Err(ApiError::Answer);
     };
     Ok((StatusCode::ACCEPTED, JsonAnswer(AcceptedMessage { id })))
+}
+
+/// List what was asked for in a group and does not stand for good yet
+///
+/// Asked for at this installation. What is carried out is listed until no change that others made at
+/// the same time can take its place any more.
+#[utoipa::path(
+    get, path = "/groups/{group}/changes", tag = "groups", operation_id = "listChanges",
+    params(("group" = schema::GroupId, Path, description = "The group")),
+    responses((status = 200, description = "Each with how far it is", body = Changes)),
+)]
+pub(super) async fn changes(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+) -> Result<JsonAnswer<Changes>, ApiError> {
+    let changes = api.core.query(move |core| core.changes(group)).await?;
+    let changes = changes.ok_or_else(|| unknown(group))?;
+    Ok(JsonAnswer(Changes { changes }))
 }
 
 /// List what is missing in a group

@@ -19,6 +19,7 @@
 //! | `PUT /groups/{group}/policy` | [`types::Policy`] | 204 |
 //! | `POST /groups/{group}/keys` | | 204 |
 //! | `POST /groups/{group}/leave` | | 202 [`types::AcceptedMessage`] |
+//! | `GET /groups/{group}/changes` | | [`types::Changes`] |
 //! | `GET /groups/{group}/members` | | [`types::Members`] |
 //! | `PUT /groups/{group}/members/{account}/role` | [`types::NewRole`] | 204 |
 //! | `POST /groups/{group}/removals` | [`types::Removals`] | 204 |
@@ -184,6 +185,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Manage, &changing, routes!(groups::set_policy))
         .core(Manage, &saying, routes!(groups::renew_keys))
         .core(Manage, &saying, routes!(groups::leave))
+        .core(Read, &[UnknownGroup], routes!(groups::changes))
         .core(Read, &[UnknownGroup], routes!(members::list))
         .core(Manage, &role, routes!(members::set_role))
         .core(Manage, &removing, routes!(members::remove))

@@ -10,8 +10,8 @@ use waku_groupchat_core::api::views::{GapView, InstallationView, MessageCursor, 
 use waku_groupchat_core::{AccountId, InstallationId, MessageId, Timestamp};
 
 pub use self::group::{
-    CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, NewRole, Policy, Profile,
-    Removals,
+    Changes, CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, NewRole, Policy,
+    Profile, Removals,
 };
 pub use self::link::{Compared, LinkDigits, Revocations, Revoked};
 use super::schema::{self, events, views};

@@ -8,6 +8,7 @@ mod command;
 mod debug;
 mod event;
 pub mod views;
+mod waiting;
 
 use std::time::Duration;
 

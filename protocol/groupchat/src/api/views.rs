@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use super::waiting::{AskedChange, ChangeState, ChangeView};
 use crate::order::roles::{Policy, Role};
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 

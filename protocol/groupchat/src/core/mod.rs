@@ -33,7 +33,7 @@
 //! | [`installations`] | who is live in accounts, and what follows for who is not |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
-//! | [`queries`] | what can be read |
+//! | [`queries`], [`waiting`] | what can be read |
 //! | [`inspect`] | what tests look at |
 
 mod again;
@@ -91,6 +91,7 @@ mod third;
 mod told;
 mod topics;
 mod upkeep;
+mod waiting;
 mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -156,6 +156,68 @@ pub(in crate::chat) struct MemberView {
     installations: Vec<InstallationId>,
 }
 
+/// Something that was asked for here in a group and does not stand for good yet.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct ChangeView {
+    /// What was asked for.
+    change: AskedChange,
+    /// How far it is.
+    state: ChangeState,
+    /// When it is tried next; left out where that is not what is waited for.
+    #[schema(nullable = false)]
+    next: Option<Timestamp>,
+}
+
+/// What was asked for.
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(in crate::chat) enum AskedChange {
+    /// Another name and description.
+    Profile {
+        /// The name.
+        name: String,
+        /// The description.
+        description: String,
+    },
+    /// Another policy.
+    Policy,
+    /// An account's role.
+    Role {
+        /// Whose.
+        account: AccountId,
+        /// The role to be.
+        role: Role,
+    },
+    /// Taking an installation out.
+    Remove {
+        /// Which.
+        installation: InstallationId,
+    },
+    /// New keys of this installation.
+    Keys,
+    /// Adding an account.
+    Add {
+        /// Which.
+        account: AccountId,
+    },
+}
+
+/// How far something is that was asked for.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum ChangeState {
+    /// The account's registration record is looked for.
+    Searching,
+    /// It waits for its turn: a change is on its way, another one took its place, or this installation
+    /// is not in the group.
+    Waiting,
+    /// It is on its way to relay peers.
+    Publishing,
+    /// It is carried out, and can lose its place to what others did at the same time.
+    Made,
+}
+
 /// How far an own message got. "Sent" is never said of what nobody took.
 #[derive(ToSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]

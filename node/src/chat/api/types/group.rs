@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waku_groupchat_core::api::views::{GroupView, InvitationView, MemberView};
+use waku_groupchat_core::api::views::{ChangeView, GroupView, InvitationView, MemberView};
 use waku_groupchat_core::api::{self, Role};
 use waku_groupchat_core::{AccountId, GroupId};
 
@@ -97,6 +97,15 @@ pub struct Members {
     /// The accounts in the group.
     #[schema(value_type = Vec<views::MemberView>)]
     pub members: Vec<MemberView>,
+}
+
+/// From `GET /groups/{group}/changes`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Changes {
+    /// What was asked for, in that order, then the accounts that are to be added.
+    #[schema(value_type = Vec<views::ChangeView>)]
+    pub changes: Vec<ChangeView>,
 }
 
 /// To `POST /groups/{group}/invitations`.

@@ -155,6 +155,52 @@ fn who_is_put_out_hears_of_it_and_says_no_more() {
     world.go_on(&[ALICE, BOB]);
 }
 
+/// What waits can be looked at, with how far it is.
+#[test]
+fn what_was_asked_for_can_be_listed_until_it_stands_for_good() {
+    use crate::api::views::{AskedChange, ChangeState};
+    let mut world = World::three();
+    let (group, carol) = (world.group, world.account(CAROL));
+    let (_, cards) = world.add();
+    let dave = world.account(3);
+    let list = |world: &World| {
+        let changes = world.peers[ALICE].core.changes(group).expect("memory").expect("a group");
+        // Bob and Carol were added at first
+        let of_now = changes.into_iter().filter(|c| match c.change {
+            AskedChange::Add { account } => account == dave,
+            _ => true,
+        });
+        of_now.map(|c| (c.change, c.state)).collect::<Vec<_>>()
+    };
+    world.peers[ALICE].deaf = true;
+    world.peers[ALICE].archive.clear();
+    let (name, description) = ("Chalet".to_owned(), String::new());
+    let profile = AskedChange::Profile { name: name.clone(), description: description.clone() };
+    world.command(ALICE, Command::SetProfile { group, name, description });
+    world.command(ALICE, Command::Invite { group, cards: vec![cards] });
+    world.command(ALICE, Command::Remove { group, accounts: vec![carol] });
+    let removal = AskedChange::Remove { installation: world.installation(CAROL) };
+    let add = AskedChange::Add { account: dave };
+    let expected = [
+        (profile.clone(), ChangeState::Publishing),
+        (removal.clone(), ChangeState::Waiting),
+        (add.clone(), ChangeState::Searching),
+    ];
+    assert_eq!(list(&world), expected);
+    world.peers[ALICE].deaf = false;
+    world.run(MINUTE * 60);
+    let expected = [profile, removal, add].map(|change| (change, ChangeState::Made));
+    assert_eq!(list(&world), expected);
+    world.run(Duration::from_secs(9 * 86_400));
+    world.command(ALICE, Command::UpdateKeys { group });
+    world.run(MINUTE);
+    assert_eq!(list(&world), [(AskedChange::Keys, ChangeState::Made)]);
+    assert_eq!(
+        world.peers[ALICE].core.changes(GroupId::from_bytes([9; 16])).expect("memory"),
+        None
+    );
+}
+
 #[test]
 fn who_leaves_is_taken_out_by_a_member() {
     let mut world = World::three();
