@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bin=$1
 shift
-[ $# -gt 0 ] || set -- relay archive invite core
+[ $# -gt 0 ] || set -- relay archive invite core convergence
 out=$PWD/bench-results
 # Not in /tmp, which is memory on some machines: ten million messages take some gigabytes.
 mkdir -p "$HOME/.cache/waku-groupchat"
@@ -22,7 +22,7 @@ for name in "$@"; do
             "$bin/bench" --out "$out" relay --node "$bin/waku-groupchat" --folder "$data" \
                 ${peer:+--go-waku "$peer"}
             ;;
-        archive | core) "$bin/bench" --out "$out" "$name" --folder "$data" ;;
+        archive | core | convergence) "$bin/bench" --out "$out" "$name" --folder "$data" ;;
         *) "$bin/bench" --out "$out" "$name" ;;
     esac
 done

@@ -261,7 +261,7 @@ fn fill(case: &Case, sample: Sample, folder: &Path) -> anyhow::Result<Measured> 
 }
 
 /// Bytes that the files below a folder take.
-fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
+pub(super) fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {

@@ -8,8 +8,8 @@
 
 mod apart;
 mod measure;
-mod own;
-mod plain;
+pub(super) mod own;
+pub(super) mod plain;
 mod table;
 
 use std::collections::BTreeMap;

@@ -195,7 +195,7 @@ fn talk(
 }
 
 /// CPU time of this thread so far: what else runs on the machine does not count.
-fn cpu() -> Duration {
+pub(super) fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // both are small and not negative
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -11,10 +11,13 @@
 //!   beside it.
 //! - [`archive`]: inserting into an archive and reading pages of it; SQLite with nwaku's schema
 //!   beside it.
+//! - [`convergence`]: how soon members that commit at once stand in one state, what a rewind and the
+//!   kept states cost, and what leaves a member; plain OpenMLS beside it.
 //! - [`invite`]: up to a thousand accounts invited at once, their joining and talking; OpenMLS alone
 //!   beside it.
 
 pub mod archive;
+pub mod convergence;
 pub mod core;
 pub mod document;
 pub mod invite;

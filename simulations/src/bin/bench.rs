@@ -10,7 +10,9 @@ use waku_groupchat_simulations::bench::archive::sample::Sizes;
 use waku_groupchat_simulations::bench::archive::{Backend, Case};
 use waku_groupchat_simulations::bench::relay::load::Load;
 use waku_groupchat_simulations::bench::relay::node::{Kind, Program};
-use waku_groupchat_simulations::bench::{Results, archive, core, document, invite, relay};
+use waku_groupchat_simulations::bench::{
+    Results, archive, convergence, core, document, invite, relay,
+};
 
 /// Measure what the parts of waku-groupchat cost on this machine, beside a peer in the same run.
 #[derive(Debug, Parser)]
@@ -33,6 +35,14 @@ enum Command {
     Invite(InviteArgs),
     /// The chat core in groups of several sizes; beside plain OpenMLS
     Core(CoreArgs),
+    /// Members that commit at once, going back, kept states, bytes; beside plain OpenMLS
+    Convergence(ConvergenceArgs),
+    /// Open a core's database, and tell the resident bytes of this process: a part of `convergence`
+    #[command(hide = true)]
+    Opened {
+        /// The database
+        folder: PathBuf,
+    },
     /// Put the results of the folder into a document, between its markers
     Compose {
         /// The document
@@ -188,6 +198,48 @@ impl CoreArgs {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct ConvergenceArgs {
+    /// Folder for the databases; what a run puts there it removes
+    #[arg(long, value_name = "FOLDER", default_value = "bench-run")]
+    folder: PathBuf,
+    /// Numbers of members that commit at once
+    #[arg(long, value_delimiter = ',', default_values_t = [2, 10, 50])]
+    together: Vec<usize>,
+    /// Of the virtual network
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Sizes of the groups in which commits are gone back over, in leaves
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 1_000])]
+    rewound: Vec<usize>,
+    /// Commits that are gone back over
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16, 64])]
+    depths: Vec<usize>,
+    /// Sizes of the groups whose states are kept, and whose bytes are counted
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 1_000, 2_000])]
+    leaves: Vec<usize>,
+    /// States that are kept
+    #[arg(long, default_value_t = 64)]
+    states: usize,
+}
+
+impl ConvergenceArgs {
+    fn options(&self) -> anyhow::Result<convergence::Options> {
+        std::fs::create_dir_all(&self.folder)?;
+        let least = |all: &[usize], least| all.iter().map(|one| (*one).max(least)).collect();
+        Ok(convergence::Options {
+            together: least(&self.together, 2),
+            seed: self.seed,
+            rewound: least(&self.rewound, 6),
+            depths: least(&self.depths, 1),
+            leaves: least(&self.leaves, 3),
+            states: self.states.max(2),
+            folder: self.folder.canonicalize()?,
+            program: Some(std::env::current_exe()?),
+        })
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -204,6 +256,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Core(core) => done(args, &core::run(&core.options()?)?),
         Command::Archive(archive) => done(args, &archive::run(&archive.options()?)?),
         Command::Invite(invite) => done(args, &invite::run(&invite.options())?),
+        Command::Convergence(all) => done(args, &convergence::run(&all.options()?)?),
+        Command::Opened { folder } => {
+            println!("{}", convergence::kept::opened(folder)?);
+            Ok(())
+        }
         Command::Compose { document } => {
             let names = document::compose(document, &args.out)?;
             println!("{}: {}", document.display(), names.join(", "));

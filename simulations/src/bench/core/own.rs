@@ -14,11 +14,13 @@ use waku_groupchat_core::api::{
     Answer, Command, CommandId, Config, Event, FetchRequest, FetchResult, FetchSource, FetchTry,
     FetchWhat, Input, Output, Publish, PublishKind, PublishResult,
 };
-use waku_groupchat_core::{Batch, Core, GroupId, MemoryStore, Pair, Store, StoreError, Timestamp};
+use waku_groupchat_core::{
+    AccountId, Batch, Core, GroupId, MemoryStore, Pair, Standing, Store, StoreError, Timestamp,
+};
 use waku_groupchat_waku::{ContentTopic, MessageHash, PubsubTopic, WakuMessage};
 
 /// A time long after the epoch.
-const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(in crate::bench) const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
 /// Delays that are random in a node.
 const SOON: Duration = Duration::from_millis(1);
 /// First delay before a publish is looked for in a Store.
@@ -29,16 +31,16 @@ const ALL_OUT: Duration = Duration::from_secs(900);
 
 /// What handling took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spent {
+pub(in crate::bench) struct Spent {
     /// Time of the processor.
-    pub(super) cpu: Duration,
+    pub(in crate::bench) cpu: Duration,
     /// Time that passed: with waiting for the disk.
-    pub(super) wall: Duration,
+    pub(in crate::bench) wall: Duration,
 }
 
 impl Spent {
     /// Measures some work of this thread.
-    pub(super) fn on<T>(work: impl FnOnce() -> T) -> (T, Self) {
+    pub(in crate::bench) fn on<T>(work: impl FnOnce() -> T) -> (T, Self) {
         let (cpu, wall) = (cpu(), Instant::now());
         let done = work();
         (done, Self { cpu: self::cpu() - cpu, wall: wall.elapsed() })
@@ -81,12 +83,12 @@ impl<S: Store> Store for Counting<S> {
 }
 
 /// What others keep: registration records by topic.
-pub(super) type Records = HashMap<ContentTopic, Vec<WakuMessage>>;
+pub(in crate::bench) type Records = HashMap<ContentTopic, Vec<WakuMessage>>;
 
 /// One installation.
-pub(super) struct Own<S: Store> {
+pub(in crate::bench) struct Own<S: Store> {
     core: Core<Counting<S>>,
-    pub(super) now: Timestamp,
+    pub(in crate::bench) now: Timestamp,
     commands: u64,
     spent: Spent,
     /// What it published since it was last asked.
@@ -94,7 +96,7 @@ pub(super) struct Own<S: Store> {
     hashes: Vec<MessageHash>,
     /// What it is given now: its own archive.
     archive: Records,
-    pub(super) read: usize,
+    pub(in crate::bench) read: usize,
     /// Bytes of the envelopes that it published since it was last asked.
     envelopes: usize,
     invited: Option<GroupId>,
@@ -103,28 +105,12 @@ pub(super) struct Own<S: Store> {
 
 impl<S: Store> Own<S> {
     /// One with an account, whose record is published.
-    pub(super) fn new(store: S, seed: u64, records: &mut Records) -> anyhow::Result<Self> {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
-        let mut config = Config::new(PubsubTopic::new(1, 0));
-        (config.registration_delay, config.invitation_delay) = (SOON, SOON);
-        config.publish_retry = CONFIRMED_AFTER;
-        let store = Counting { inner: store, written: Cell::new(0) };
-        let core = Core::open(store, config, bytes, BEGIN)?;
-        let mut own = Self {
-            core,
-            now: BEGIN,
-            commands: 0,
-            spent: Spent::default(),
-            published: Vec::new(),
-            hashes: Vec::new(),
-            archive: Records::new(),
-            read: 0,
-            envelopes: 0,
-            invited: None,
-            card: String::new(),
-        };
-        own.handle(Input::Connectivity { relay_peers: 6, store_peers: 1 })?;
+    pub(in crate::bench) fn new(
+        store: S,
+        seed: u64,
+        records: &mut Records,
+    ) -> anyhow::Result<Self> {
+        let mut own = Self::open(store, seed, BEGIN)?;
         let Answer::AccountCreated { card, .. } = own.command(records, Command::CreateAccount)?
         else {
             bail!("no account")
@@ -139,7 +125,42 @@ impl<S: Store> Own<S> {
         Ok(own)
     }
 
-    pub(super) fn card(&self) -> &str {
+    /// One on what is in this store, at this time.
+    pub(in crate::bench) fn open(store: S, seed: u64, now: Timestamp) -> anyhow::Result<Self> {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let mut config = Config::new(PubsubTopic::new(1, 0));
+        (config.registration_delay, config.invitation_delay) = (SOON, SOON);
+        config.publish_retry = CONFIRMED_AFTER;
+        let store = Counting { inner: store, written: Cell::new(0) };
+        let mut own = Self {
+            core: Core::open(store, config, bytes, now)?,
+            now,
+            commands: 0,
+            spent: Spent::default(),
+            published: Vec::new(),
+            hashes: Vec::new(),
+            archive: Records::new(),
+            read: 0,
+            envelopes: 0,
+            invited: None,
+            card: String::new(),
+        };
+        own.handle(Input::Connectivity { relay_peers: 6, store_peers: 1 })?;
+        Ok(own)
+    }
+
+    /// Stops it; what it has written.
+    pub(in crate::bench) fn into_store(self) -> S {
+        self.core.into_store().inner
+    }
+
+    /// What it has written so far.
+    pub(in crate::bench) fn store(&self) -> &S {
+        &self.core.store().inner
+    }
+
+    pub(in crate::bench) fn card(&self) -> &str {
         &self.card
     }
 
@@ -155,12 +176,12 @@ impl<S: Store> Own<S> {
     }
 
     /// What handling took since this was last asked.
-    pub(super) fn spent(&mut self) -> Spent {
+    pub(in crate::bench) fn spent(&mut self) -> Spent {
         std::mem::take(&mut self.spent)
     }
 
     /// Bytes written since this was last asked.
-    pub(super) fn written(&self) -> usize {
+    pub(in crate::bench) fn written(&self) -> usize {
         self.core.store().written.take()
     }
 
@@ -231,7 +252,11 @@ impl<S: Store> Own<S> {
     }
 
     /// Lets time pass.
-    pub(super) fn pass(&mut self, records: &Records, time: Duration) -> anyhow::Result<()> {
+    pub(in crate::bench) fn pass(
+        &mut self,
+        records: &Records,
+        time: Duration,
+    ) -> anyhow::Result<()> {
         let end = self.now + time;
         while let Some(due) = self.core.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);
@@ -245,17 +270,22 @@ impl<S: Store> Own<S> {
     }
 
     /// Everything is confirmed by a Store.
-    pub(super) fn confirm(&mut self, records: &Records) -> anyhow::Result<()> {
+    pub(in crate::bench) fn confirm(&mut self, records: &Records) -> anyhow::Result<()> {
         self.pass(records, CONFIRMED_AFTER * 3)?;
         self.hashes.clear();
         Ok(())
     }
 
-    pub(super) fn published(&mut self) -> Vec<WakuMessage> {
-        self.published.drain(..).map(|publish| publish.message).collect()
+    pub(in crate::bench) fn published(&mut self) -> Vec<WakuMessage> {
+        self.publishes().into_iter().map(|publish| publish.message).collect()
     }
 
-    pub(super) fn create(&mut self, name: &str) -> anyhow::Result<GroupId> {
+    /// As [`Own::published`], with what each is.
+    pub(in crate::bench) fn publishes(&mut self) -> Vec<Publish> {
+        std::mem::take(&mut self.published)
+    }
+
+    pub(in crate::bench) fn create(&mut self, name: &str) -> anyhow::Result<GroupId> {
         let (name, description) = (name.to_owned(), String::new());
         match self.command(&Records::new(), Command::CreateGroup { name, description })? {
             Answer::GroupCreated { group } => Ok(group),
@@ -264,50 +294,96 @@ impl<S: Store> Own<S> {
     }
 
     /// Invites, until all of it is published.
-    pub(super) fn invite(
+    pub(in crate::bench) fn invite(
         &mut self,
         records: &Records,
         group: GroupId,
         cards: Vec<String>,
     ) -> anyhow::Result<Vec<WakuMessage>> {
+        self.invite_all(records, group, cards)?;
+        Ok(self.published())
+    }
+
+    /// As [`Own::invite`]; what it published stays.
+    pub(in crate::bench) fn invite_all(
+        &mut self,
+        records: &Records,
+        group: GroupId,
+        cards: Vec<String>,
+    ) -> anyhow::Result<()> {
         let expected = self.installations(group)? + cards.len();
         self.command(records, Command::Invite { group, cards })?;
         self.pass(records, ALL_OUT)?;
         let got = self.installations(group)?;
         ensure!(got == expected, "{got} of {expected} are in the group");
-        Ok(self.published())
+        Ok(())
     }
 
-    pub(super) fn installations(&self, group: GroupId) -> anyhow::Result<usize> {
+    pub(in crate::bench) fn installations(&self, group: GroupId) -> anyhow::Result<usize> {
         Ok(self.core.group(group)?.context("no such group")?.installations)
     }
 
-    pub(super) fn name(&self, group: GroupId) -> anyhow::Result<String> {
+    pub(in crate::bench) fn name(&self, group: GroupId) -> anyhow::Result<String> {
         Ok(self.core.group(group)?.context("no such group")?.name)
     }
 
-    pub(super) fn accept(&mut self) -> anyhow::Result<()> {
+    pub(in crate::bench) fn accept(&mut self) -> anyhow::Result<()> {
         let group = self.invited.context("not invited")?;
         self.command(&Records::new(), Command::AcceptInvitation { group }).map(|_| ())
     }
 
     /// Sets the name, until it is published.
-    pub(super) fn rename(
+    pub(in crate::bench) fn rename(
         &mut self,
         group: GroupId,
         name: &str,
     ) -> anyhow::Result<Vec<WakuMessage>> {
+        self.rename_within(group, name, ALL_OUT)?;
+        Ok(self.published())
+    }
+
+    /// Sets the name, and lets this time pass.
+    pub(in crate::bench) fn rename_within(
+        &mut self,
+        group: GroupId,
+        name: &str,
+        time: Duration,
+    ) -> anyhow::Result<()> {
         let (name, description) = (name.to_owned(), String::new());
         let change = Command::SetProfile { group, name: name.clone(), description };
-        self.command(&Records::new(), change)?;
-        self.pass(&Records::new(), ALL_OUT)?;
+        self.change(change, time)?;
         ensure!(self.name(group)? == name, "the name does not stand");
-        Ok(self.published())
+        Ok(())
+    }
+
+    /// Changes the group, and lets this time pass.
+    pub(in crate::bench) fn change(
+        &mut self,
+        change: Command,
+        time: Duration,
+    ) -> anyhow::Result<()> {
+        self.command(&Records::new(), change)?;
+        self.pass(&Records::new(), time)
+    }
+
+    /// Its account.
+    pub(in crate::bench) fn account(&self) -> anyhow::Result<AccountId> {
+        Ok(self.core.account()?.context("no account")?.account)
+    }
+
+    /// Where it stands in the group.
+    pub(in crate::bench) fn standing(&self, group: GroupId) -> anyhow::Result<Standing> {
+        self.core.standing(group)?.context("not in the group")
+    }
+
+    /// States of the group that it keeps.
+    pub(in crate::bench) fn kept(&self, group: GroupId) -> usize {
+        self.core.kept_states(group).states
     }
 
     /// Sends. What it took is that until the message can be published; the rest comes with
     /// [`Own::taken`].
-    pub(super) fn send(&mut self, group: GroupId, text: &str) -> anyhow::Result<()> {
+    pub(in crate::bench) fn send(&mut self, group: GroupId, text: &str) -> anyhow::Result<()> {
         self.now = self.now + SOON;
         self.commands += 1;
         let command = Command::Send { group, text: text.to_owned() };
@@ -315,7 +391,7 @@ impl<S: Store> Own<S> {
     }
 
     /// Relay peers took what was sent.
-    pub(super) fn taken(&mut self) -> anyhow::Result<Vec<WakuMessage>> {
+    pub(in crate::bench) fn taken(&mut self) -> anyhow::Result<Vec<WakuMessage>> {
         self.settle(&Records::new())?;
         // what else was due, a sync or a commit, waits for the next that takes all
         let said = |publish: &Publish| matches!(publish.kind, PublishKind::Message(_));
@@ -326,7 +402,7 @@ impl<S: Store> Own<S> {
     }
 
     /// Takes in messages as one batch.
-    pub(super) fn receive(&mut self, messages: Vec<WakuMessage>) -> anyhow::Result<()> {
+    pub(in crate::bench) fn receive(&mut self, messages: Vec<WakuMessage>) -> anyhow::Result<()> {
         self.now = self.now + SOON;
         for message in &messages {
             let topic = message.content_topic.clone();
@@ -340,6 +416,6 @@ impl<S: Store> Own<S> {
 }
 
 /// The card of an account whose record is published, and that is not heard of again.
-pub(super) fn stranger(seed: u64, records: &mut Records) -> anyhow::Result<String> {
+pub(in crate::bench) fn stranger(seed: u64, records: &mut Records) -> anyhow::Result<String> {
     Own::new(MemoryStore::new(), seed, records).map(|own| own.card)
 }

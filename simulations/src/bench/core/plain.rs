@@ -6,8 +6,8 @@ use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CredentialType, CredentialWithKey, Extension,
     ExtensionType, Extensions, GroupContext, GroupId, JoinBuilder, KeyPackage, KeyPackageIn,
-    Lifetime, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
-    ProcessedMessageContent, ProcessedWelcome, ProtocolVersion, RatchetTreeIn,
+    LeafNodeIndex, Lifetime, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
+    MlsMessageIn, ProcessedMessageContent, ProcessedWelcome, ProtocolVersion, RatchetTreeIn,
     RequiredCapabilitiesExtension, SenderRatchetConfiguration, UnknownExtension,
 };
 use openmls_basic_credential::SignatureKeyPair;
@@ -20,7 +20,7 @@ const TYPES: std::ops::RangeInclusive<u16> = 0xf7a0..=0xf7a7;
 const RATCHETS: (u32, u32) = (256, 10_000);
 
 /// One installation.
-pub(super) struct Plain {
+pub(in crate::bench) struct Plain {
     provider: OpenMlsRustCrypto,
     signer: SignatureKeyPair,
     credential: CredentialWithKey,
@@ -28,27 +28,27 @@ pub(super) struct Plain {
 }
 
 /// A commit with what those that it adds need.
-pub(super) struct Committed {
-    pub(super) commit: Vec<u8>,
-    pub(super) welcome: Option<Vec<u8>>,
-    pub(super) tree: Vec<u8>,
+pub(in crate::bench) struct Committed {
+    pub(in crate::bench) commit: Vec<u8>,
+    pub(in crate::bench) welcome: Option<Vec<u8>>,
+    pub(in crate::bench) tree: Vec<u8>,
 }
 
 impl Committed {
     /// Bytes of what those that are added need.
-    pub(super) fn invitation(&self) -> usize {
+    pub(in crate::bench) fn invitation(&self) -> usize {
         self.welcome.as_ref().map_or(0, Vec::len) + self.tree.len()
     }
 }
 
 /// A key package of somebody who is not heard of again.
-pub(super) fn stranger() -> anyhow::Result<Vec<u8>> {
+pub(in crate::bench) fn stranger() -> anyhow::Result<Vec<u8>> {
     Plain::new()?.package()
 }
 
 impl Plain {
     /// One with an identity as long as the core's.
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(in crate::bench) fn new() -> anyhow::Result<Self> {
         let provider = OpenMlsRustCrypto::default();
         let signer = SignatureKeyPair::new(SUITE.signature_algorithm())?;
         let credential = CredentialWithKey {
@@ -58,7 +58,7 @@ impl Plain {
         Ok(Self { provider, signer, credential, group: None })
     }
 
-    pub(super) fn package(&self) -> anyhow::Result<Vec<u8>> {
+    pub(in crate::bench) fn package(&self) -> anyhow::Result<Vec<u8>> {
         let bundle = KeyPackage::builder()
             .key_package_lifetime(Lifetime::init(0, u64::MAX))
             .leaf_node_capabilities(capabilities())
@@ -67,7 +67,7 @@ impl Plain {
         Ok(bundle.key_package().tls_serialize_detached()?)
     }
 
-    pub(super) fn create(&mut self, name: &str) -> anyhow::Result<()> {
+    pub(in crate::bench) fn create(&mut self, name: &str) -> anyhow::Result<()> {
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
             .capabilities(capabilities())
@@ -87,7 +87,11 @@ impl Plain {
     }
 
     /// Checks key packages, adds them and sets the extensions by one commit, and applies it.
-    pub(super) fn commit(&mut self, adds: &[&[u8]], name: &str) -> anyhow::Result<Committed> {
+    pub(in crate::bench) fn commit(
+        &mut self,
+        adds: &[&[u8]],
+        name: &str,
+    ) -> anyhow::Result<Committed> {
         let group = self.group.as_mut().context("no group")?;
         let packages = adds
             .iter()
@@ -113,7 +117,7 @@ impl Plain {
         Ok(Committed { commit: commit.tls_serialize_detached()?, welcome, tree })
     }
 
-    pub(super) fn join(&mut self, invitation: &Committed) -> anyhow::Result<()> {
+    pub(in crate::bench) fn join(&mut self, invitation: &Committed) -> anyhow::Result<()> {
         let config = MlsGroupJoinConfig::builder()
             .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
             .max_past_epochs(0)
@@ -131,14 +135,14 @@ impl Plain {
         Ok(())
     }
 
-    pub(super) fn send(&mut self, text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub(in crate::bench) fn send(&mut self, text: &[u8]) -> anyhow::Result<Vec<u8>> {
         let group = self.group.as_mut().context("no group")?;
         let message = group.create_message(&self.provider, &self.signer, text)?;
         Ok(message.tls_serialize_detached()?)
     }
 
     /// Reads a message, or applies a commit.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(in crate::bench) fn receive(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let group = self.group.as_mut().context("no group")?;
         let message = match MlsMessageIn::tls_deserialize_exact_bytes(bytes)?.extract() {
             MlsMessageBodyIn::PrivateMessage(message) => {
@@ -159,8 +163,24 @@ impl Plain {
         Ok(())
     }
 
+    /// Takes one member out by a commit, and applies it; the commit's bytes.
+    pub(in crate::bench) fn remove(&mut self, leaf: u32) -> anyhow::Result<usize> {
+        let group = self.group.as_mut().context("no group")?;
+        let leaf = LeafNodeIndex::new(leaf);
+        let (commit, _, _) = group.remove_members(&self.provider, &self.signer, &[leaf])?;
+        group.merge_pending_commit(&self.provider)?;
+        Ok(commit.tls_serialize_detached()?.len())
+    }
+
+    /// All that is in its store.
+    pub(in crate::bench) fn pairs(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let values = self.provider.storage().values.read();
+        let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
+        values.map_or_else(|_| Vec::new(), |values| values.iter().map(pair).collect())
+    }
+
     /// Bytes in its store.
-    pub(super) fn stored(&self) -> usize {
+    pub(in crate::bench) fn stored(&self) -> usize {
         let values = self.provider.storage().values.read();
         values.map_or(0, |values| values.iter().map(|(key, value)| key.len() + value.len()).sum())
     }
