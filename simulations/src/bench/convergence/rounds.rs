@@ -34,7 +34,8 @@ pub struct Rounds {
     pub seconds: f64,
     /// Rounds of these since the last commit was delivered everywhere.
     pub after_last: f64,
-    /// CPU time of all cores together, in milliseconds for each member.
+    /// CPU time of all cores, of the network, and of looking whether all stand together, in
+    /// milliseconds for each member.
     pub work: f64,
 }
 
