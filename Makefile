@@ -64,6 +64,11 @@ soak: setup ## Let groups change all at once on bad networks, over many seeds (S
 	"$(BIN)/soak" --seeds $(or $(SEEDS),1000) --seed-from $(or $(SEED_FROM),0) \
 		--report docs/reports/convergence.json
 
+.PHONY: report
+report: setup ## Measure what registering shows to who records everything, into docs/reports (SEED=number)
+	cargo build --locked --release -p waku-groupchat-simulations --bin privacy
+	"$(CARGO_TARGET_DIR)/release/privacy" $(if $(SEED),--seed "$(SEED)") --out docs/reports
+
 .PHONY: mutations
 mutations: setup ## Show that the tests of order notice faults put into the choice of the standing path
 	cargo test --locked -p waku-groupchat-core order::tests::mutations -- --nocapture

@@ -4,6 +4,7 @@
 //! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
 //! - [`convergence`]: groups that all change at once, from a seed, and what has to hold afterwards.
 //! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
+//! - [`privacy`]: what an observer of the whole shard learns from how accounts register.
 //! - [`dump`]: a store as text, for fixtures of older versions.
 //! - `bench`, with the feature of that name: what the parts cost, beside a peer.
 
@@ -14,3 +15,4 @@ pub mod convergence;
 pub mod conversation;
 pub mod dump;
 pub mod network;
+pub mod privacy;

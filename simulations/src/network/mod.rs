@@ -68,6 +68,8 @@ pub struct TraceLine {
 pub struct Seen {
     /// Who published.
     pub node: NodeId,
+    /// When.
+    pub at: Timestamp,
     /// What it is.
     pub kind: PublishKind,
     /// Its Waku hash.

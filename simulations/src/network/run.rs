@@ -137,7 +137,8 @@ impl Network {
         };
         if peers > 0 {
             let (hash, message) = held;
-            self.published.push(Seen { node: id, kind: publish.kind, hash, message });
+            let (at, kind) = (self.now, publish.kind);
+            self.published.push(Seen { node: id, at, kind, hash, message });
         }
         let at = self.now + Duration::from_millis(1);
         let life = self.nodes[id.0].life();
