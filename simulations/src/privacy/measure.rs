@@ -249,7 +249,7 @@ fn lengthen(record: &mut Record) {
         let message = std::sync::Arc::make_mut(&mut sight.message);
         let mut payload = message.payload.to_vec();
         payload.resize(payload.len() + more, 0x5a);
-        message.payload = payload.into();
+        message.payload = payload;
     }
 }
 

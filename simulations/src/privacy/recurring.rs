@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sight::{Record, TAG};
 
 /// Most strings that are looked through in one go, which bounds the memory.
-const AT_ONCE: usize = 1 << 25;
+const AT_ONCE: usize = 1 << 27;
 /// Bits of a filter for each string.
-const BITS: usize = 32;
+const BITS: usize = 16;
 /// Odd, without structure: spreads strings over the parts and the filter.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
