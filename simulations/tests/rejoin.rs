@@ -293,3 +293,31 @@ fn a_group_that_was_split_for_three_weeks_ends_on_the_side_with_more_accounts() 
         }
     }
 }
+
+/// Bob, an admin, names the group and takes Carol out, while Alice, who owns it, takes him out: her
+/// commit makes his void. What she says of his branch names its first commit alone.
+#[test]
+fn who_was_taken_out_on_a_branch_that_was_passed_over_is_in_the_group() {
+    let (mut net, nodes, group) = members(36, 3);
+    let [alice, bob, carol] = [nodes[0], nodes[1], nodes[2]];
+    let [bobs, carols] = [bob, carol].map(|node| account_of(&net, node));
+    let trust = Command::SetRole { group, account: bobs, role: Role::Admin };
+    net.command(alice, trust).expect("the owner");
+    net.run_for(MINUTE);
+    net.set_sides(|node| usize::from(node != alice));
+    rename(&mut net, bob, group, "Bob's");
+    net.command(bob, Command::Remove { group, accounts: vec![carols] }).expect("an admin");
+    net.run_for(MINUTE);
+    let state =
+        |net: &Network| net.node(carol).core().group(group).expect("memory").map(|g| g.state);
+    assert_eq!(state(&net), Some(GroupState::Removed));
+    net.command(alice, Command::Remove { group, accounts: vec![bobs] }).expect("the owner");
+    net.run_for(MINUTE);
+    net.set_sides(|_| 0);
+    let one = net.run_until(HOUR * 6, |net| same_state(net, &[alice, carol], group));
+    assert!(one, "one state:\n{}", net.story(120));
+    net.run_for(HOUR);
+    let id = say(&mut net, carol, group, "still here");
+    net.run_for(MINUTE);
+    assert_eq!(shown(&net, alice, id).as_deref(), Some("still here"), "{}", net.story(80));
+}

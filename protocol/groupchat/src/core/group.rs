@@ -177,6 +177,13 @@ impl Line {
         }
     }
 
+    /// The commits that lead to a state, back to where they part from the standing path. Who does not
+    /// stand on one of them stands on none after it.
+    pub(super) fn aside(&self, state: StateId) -> impl Iterator<Item = &Commit> {
+        let off = |at: &StateId| !self.graph.leads_to(*at, self.tip);
+        self.graph.ancestry(state).take_while(off).filter_map(|at| self.graph.commit(at))
+    }
+
     /// Members of the tip that the attached log entries prove to be live no more.
     pub(super) fn not_live(&self) -> Vec<InstallationId> {
         let members = self.members.iter();
@@ -259,8 +266,9 @@ impl Group {
         let Some(line) = &self.line else { return false };
         line.states.values().any(|state| {
             let out = state.keys.is_none() && !line.graph.leads_to(state.id, line.tip);
-            let passed = |tie: &[u8; 32]| self.record.passed_over.contains(&short_tie(tie));
-            out && state.commit.as_ref().is_some_and(|commit| !passed(&commit.tie))
+            let passed =
+                |commit: &Commit| self.record.passed_over.contains(&short_tie(&commit.tie));
+            out && !line.aside(state.id).any(passed)
         })
     }
 

@@ -4,7 +4,7 @@
 //! out once, and is capped for each group and hour, so that nobody can make a group talk without
 //! end. Who answers waits a random time, and does not if another answers first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use waku_groupchat_waku::MessageHash;
@@ -148,8 +148,9 @@ impl Inner {
         now + self.rng.duration_below(within)
     }
 
-    /// Commits that are known here and that the group does not stand on, the newest ones: the
-    /// first bytes of their ties.
+    /// Commits that are known here and that the group does not stand on, where each branch begins:
+    /// the first bytes of their ties. First the branches that take a member out, who waits to hear
+    /// that, then the newest.
     pub(super) fn passed_over(&self, id: GroupId) -> Vec<u64> {
         let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
             return Vec::new();
@@ -158,16 +159,25 @@ impl Inner {
             // one path, and nothing beside it
             return Vec::new();
         }
-        let mut aside: Vec<(Timestamp, u64)> = line
-            .graph
-            .states()
-            .filter(|state| !line.graph.leads_to(*state, line.tip))
-            .filter_map(|state| Some((line.graph.commit(state)?, line.states.get(&state)?)))
-            .filter(|(commit, _)| line.graph.leads_to(commit.parent, line.tip))
-            .map(|(commit, state)| (state.since, short_tie(&commit.tie)))
-            .collect();
+        let path: BTreeSet<StateId> = line.graph.ancestry(line.tip).collect();
+        let mut aside: BTreeMap<StateId, (bool, Timestamp, u64)> = BTreeMap::new();
+        for state in line.graph.states().filter(|state| !path.contains(state)) {
+            let branch = line.graph.ancestry(state).take_while(|at| !path.contains(at));
+            let Some((first, begun)) =
+                branch.last().and_then(|first| Some((first, line.graph.commit(first)?)))
+            else {
+                continue;
+            };
+            let since = line.states.get(&first).map_or(Timestamp::ZERO, |state| state.since);
+            let takes_out = line.graph.commit(state).is_some_and(|commit| {
+                commit.removes.iter().any(|gone| line.members.contains_key(gone))
+            });
+            let entry = aside.entry(first).or_insert((false, since, short_tie(&begun.tie)));
+            entry.0 |= takes_out;
+        }
+        let mut aside: Vec<(bool, Timestamp, u64)> = aside.into_values().collect();
         aside.sort_unstable();
-        aside.into_iter().rev().take(PASSED_OVER).map(|(_, tie)| tie).collect()
+        aside.into_iter().rev().take(PASSED_OVER).map(|(.., tie)| tie).collect()
     }
 }
 

@@ -146,6 +146,10 @@ impl Inner {
         let path = self.path_names(id);
         let Some(tip) = path.first() else { return Ok(()) };
         let group = self.joined(id)?;
+        if group.ask.lost.is_some() {
+            // who is to leave this branch leads nobody along it
+            return Ok(());
+        }
         let member = group.account_of(&request.installation) == Some(request.account);
         let common = request.states.iter().find(|name| path.contains(name));
         if let Some(common) = common {

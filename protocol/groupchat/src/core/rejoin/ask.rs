@@ -5,6 +5,7 @@ use prost::Message as _;
 use super::back::ComesBy;
 use super::wire::{Wanted, verify_answer};
 use crate::api::{Event, RefusedReason};
+use crate::core::notes::short_tie;
 use crate::core::records::{AskRecord, AskedPackage, OutgoingKind, StateName, key, write};
 use crate::core::{Fault, Inner, Tx, members};
 use crate::limits::{PACKAGE_AGE, REJOIN_HOURLY, REJOIN_LEAVES, REJOIN_PACKAGES, REJOIN_STATES};
@@ -303,6 +304,9 @@ impl Inner {
             if !back {
                 return self.refuse(tx, Some(id), Some(by), RefusedReason::Invalid);
             }
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.ask.lost = None;
+            }
             return self.found(tx, id);
         }
         let from = common.and_then(|name| self.state_of(id, &name));
@@ -315,7 +319,31 @@ impl Inner {
                 None => return Ok(()),
             }
         }
+        self.taken_out(tx, id, by, at_state)?;
         self.found(tx, id)
+    }
+
+    /// A member shows commits up to one that takes this installation out, as what stands. Whoever did
+    /// not stand on it when this was last heard may have moved: nothing is said until that is heard
+    /// again.
+    fn taken_out(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        by: InstallationId,
+        state: StateId,
+    ) -> Result<(), Fault> {
+        let own = self.account.as_ref().map(|a| a.account);
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let another = group.account_of(&by).is_some_and(|account| Some(account) != own);
+        let Some(line) = group.line.as_ref().filter(|_| another) else { return Ok(()) };
+        if line.states.get(&state).is_none_or(|state| state.keys.is_some()) {
+            return Ok(());
+        }
+        let ties: Vec<u64> = line.aside(state).map(|commit| short_tie(&commit.tie)).collect();
+        group.record.passed_over.retain(|tie| !ties.contains(tie));
+        group.save(tx, &id)?;
+        Ok(())
     }
 
     /// Whether a Welcome is taken: it was asked for, and it leads on from a state of the own path, or
@@ -326,10 +354,11 @@ impl Inner {
         ask.attempts > 0 && (on_path || ask.lost.is_some() || self.swapped_out(id))
     }
 
-    /// The way back was found.
+    /// The way back was found. From the lost side of a long split only a Welcome leads: others of
+    /// that side may say what they like.
     fn found(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
         if let Some(group) = self.groups.get_mut(&id) {
-            (group.ask.lost, group.ask.behind) = (None, false);
+            group.ask.behind = false;
         }
         self.heard(tx, id, tx.now)
     }

@@ -335,3 +335,29 @@ fn answers_of_strangers_count_for_nothing() {
     let forged = sealed(&world, CAROL, &name, pb::rejoin::Body::Answer(forged));
     assert_eq!(world.refused_outright(CAROL, &forged), RefusedReason::Invalid);
 }
+
+/// After a long split, others of the side that lost it stand in the same state, and would say so.
+#[test]
+fn who_has_lost_a_long_split_is_not_held_back_by_others_of_its_side() {
+    let mut world = World::three();
+    world.run(HOUR);
+    let common = states(&world)[CAROL];
+    let group = world.group;
+    let lost = |world: &World, who: usize| world.peers[who].core.inner.groups[&group].ask.lost;
+    for who in [BOB, CAROL] {
+        let inner = &mut world.peers[who].core.inner;
+        inner.groups.get_mut(&group).expect("joined").ask.lost = Some(common);
+    }
+    let answers = |world: &World| {
+        let bodies = rejoins(world).into_iter().filter_map(|m| opened(world, ALICE, &m));
+        bodies.filter(|(_, body)| matches!(body, pb::rejoin::Body::Answer(_))).count()
+    };
+    cut(&mut world, ALICE, true);
+    world.run(HOUR * 4);
+    request_of(&world, CAROL, ALICE);
+    assert_eq!(answers(&world), 0, "Bob is to leave this side himself");
+    cut(&mut world, ALICE, false);
+    world.run(HOUR * 4);
+    assert!(answers(&world) > 0, "Alice answers");
+    assert_eq!(lost(&world, CAROL), Some(common), "only a Welcome leads away from the lost side");
+}
