@@ -18,6 +18,12 @@ BIN := $(CARGO_TARGET_DIR)/debug
 INTEROP := --features waku-groupchat-node/interop
 # The benchmarks stand behind one, since they bring plain libraries to compare with.
 BENCHES := --features waku-groupchat-simulations/bench
+# The convergence soak stands behind one too: its hostile members need more of the core than the API.
+SOAK := --features waku-groupchat-simulations/soak
+# It has its own code optimised, on the dependencies that the tests build.
+SOAK_BUILD = cargo build --locked --workspace --bin soak $(SOAK) \
+	--config profile.dev.package.waku-groupchat-core.opt-level=3 \
+	--config profile.dev.package.waku-groupchat-simulations.opt-level=3
 # The container image of a node.
 IMAGE ?= waku-groupchat:latest
 COMPILE_INSIDE := $(filter-out 0 no,$(FROM_SOURCE))
@@ -37,6 +43,8 @@ run: setup-run ## Carry a conversation across five real nodes (SCRIPT=file, SEED
 test: setup ## Run all tests, also those against go-waku
 	program=$$(scripts/build-bindings-engine.sh); \
 	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program cargo test --locked --workspace $(INTEROP)
+	$(SOAK_BUILD)
+	"$(BIN)/soak" --seeds $(or $(SEEDS),300) --seed-from $(or $(SEED_FROM),0)
 
 .PHONY: fuzz
 fuzz: setup-run ## Feed every decoder made-up input (FUZZ_SECONDS=30 a target, TARGETS="names")
@@ -59,9 +67,10 @@ soak-kills: setup ## Kill nodes in the middle of a conversation (KILLS=200, SEED
 	KILLS="$(KILLS)" SEED="$(SEED)" scripts/soak-kills.sh
 
 .PHONY: soak
-soak: setup ## Let groups change all at once on bad networks, over many seeds (SEEDS=10000, SEED_FROM=n)
-	cargo build --locked -p waku-groupchat-simulations --bin soak
+soak: setup ## Let groups change all at once on bad networks, hostile members among them, over many seeds (SEEDS=10000, SEED_FROM=n)
+	$(SOAK_BUILD)
 	"$(BIN)/soak" --seeds $(or $(SEEDS),1000) --seed-from $(or $(SEED_FROM),0) \
+		--commit "$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)" \
 		--report docs/reports/convergence.json
 
 .PHONY: report
@@ -70,8 +79,10 @@ report: setup ## Measure what registering shows to who records everything, into 
 	"$(CARGO_TARGET_DIR)/release/privacy" $(if $(SEED),--seed "$(SEED)") --out docs/reports
 
 .PHONY: mutations
-mutations: setup ## Show that the tests of order notice faults put into the choice of the standing path
+mutations: setup ## Show that the tests of order and the soak notice faults put into the core
 	cargo test --locked -p waku-groupchat-core order::tests::mutations -- --nocapture
+	$(SOAK_BUILD) --features waku-groupchat-simulations/mutations
+	"$(BIN)/soak" --mutations --seeds $(or $(SEEDS),100) --seed-from $(or $(SEED_FROM),0)
 
 .PHONY: lint
 lint: setup-lint ## Check format, lints, documentation, dependencies and their arrows
@@ -82,7 +93,7 @@ lint: setup-lint ## Check format, lints, documentation, dependencies and their a
 	scripts/check-arrows.sh
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check bans licenses sources
-	cargo clippy --locked --workspace --all-targets $(INTEROP) $(BENCHES) -- -D warnings
+	cargo clippy --locked --workspace --all-targets $(INTEROP) $(BENCHES) $(SOAK) -- -D warnings
 	cargo check --locked --manifest-path fuzz/Cargo.toml
 	cargo check --locked --manifest-path fuzz/http/Cargo.toml
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

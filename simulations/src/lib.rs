@@ -2,7 +2,8 @@
 //! across real nodes.
 //!
 //! - [`network`]: many cores on a virtual network, from a seed; [`cast`] sets up who talks there.
-//! - [`convergence`]: groups that all change at once, from a seed, and what has to hold afterwards.
+//! - `convergence`, with the feature `soak`: groups that all change at once, from a seed, hostile
+//!   members among them, and what has to hold afterwards.
 //! - [`conversation`]: real nodes as processes, driven over HTTP, with links that can be cut.
 //! - [`privacy`]: what an observer of the whole shard learns from how accounts register.
 //! - [`dump`]: a store as text, for fixtures of older versions.
@@ -11,6 +12,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cast;
+#[cfg(feature = "soak")]
 pub mod convergence;
 pub mod conversation;
 pub mod dump;

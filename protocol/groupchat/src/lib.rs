@@ -54,6 +54,9 @@ mod time;
 mod verified;
 
 pub use crate::core::{Core, Fault};
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use crate::core::{FORGED, Forgery};
 #[doc(hidden)]
 pub use crate::core::{Kept, Standing};
 #[cfg(feature = "bench")]

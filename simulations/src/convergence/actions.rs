@@ -7,7 +7,7 @@ use waku_groupchat_core::api::views::GroupState;
 use waku_groupchat_core::api::{Answer, Command, CommandError, Event};
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Standing, Timestamp};
 
-use super::plan::{Deed, Happening, Pick, Plan};
+use super::plan::{Deed, Deeds, Happening, Pick, Plan};
 use super::report::Counts;
 use crate::cast;
 use crate::network::{Links, Network, NodeId, START};
@@ -19,6 +19,8 @@ pub(super) struct Person {
     pub(super) account: AccountId,
     pub(super) installation: InstallationId,
     pub(super) card: String,
+    /// It does not keep to the rules.
+    pub(super) hostile: bool,
 }
 
 /// Something that was said.
@@ -26,8 +28,9 @@ pub(super) struct Person {
 pub(super) struct Said {
     pub(super) text: String,
     pub(super) at: Timestamp,
-    /// The sender's state then.
+    /// The sender's state then, and its epoch.
     pub(super) state: Option<[u8; 32]>,
+    pub(super) epoch: u64,
     /// Who was in the group then, as the sender saw it.
     pub(super) members: BTreeSet<InstallationId>,
 }
@@ -41,13 +44,20 @@ pub(super) struct Story {
     pub(super) counts: Counts,
     /// What was done, for people.
     pub(super) log: Vec<String>,
+    deeds: Deeds,
+    /// Who was in the group, or was invited.
+    invited: BTreeSet<AccountId>,
+    /// Those of them who were invited by honest members meanwhile.
+    pub(super) came_later: BTreeSet<AccountId>,
+    /// Copies of hostile members, and whose they are.
+    pub(super) copies: Vec<(NodeId, usize)>,
     forks: BTreeSet<[u8; 32]>,
     healed: bool,
 }
 
 impl Story {
     /// The group of a plan, with all that are in it from the start.
-    pub(super) fn begin(plan: &Plan, traced: bool) -> Self {
+    pub(super) fn begin(plan: &Plan, deeds: Deeds, traced: bool) -> Self {
         let mut net = Network::new(plan.seed, Links::perfect());
         net.set_traced(traced);
         net.config_mut().catch_up = plan.catch_up;
@@ -59,10 +69,12 @@ impl Story {
             let mut nodes = vec![node];
             nodes.extend((1..*installations).map(|_| cast::link(&mut net, node)));
             linked |= nodes.len() > 1;
-            if n < plan.first {
+            let honest = plan.accounts.len() - plan.hostile;
+            if n < plan.first || n == honest {
                 first.extend(nodes.clone());
             }
-            people.extend(nodes.into_iter().map(|node| person(&net, node, &card)));
+            let person = |node| person(&net, node, &card, n >= honest);
+            people.extend(nodes.into_iter().map(person));
         }
         if linked {
             // the record that names the new installation leaves with the next period
@@ -75,6 +87,8 @@ impl Story {
             .collect();
         let cards: Vec<String> = cards.into_iter().collect();
         let group = cast::group(&mut net, first[0], &cards, &first[1..]);
+        let inside = people.iter().filter(|p| first.contains(&p.node));
+        let invited = inside.map(|p| p.account).collect();
         Self {
             net,
             people,
@@ -82,6 +96,10 @@ impl Story {
             said: BTreeMap::new(),
             counts: Counts::default(),
             log: Vec::new(),
+            deeds,
+            invited,
+            came_later: BTreeSet::new(),
+            copies: Vec::new(),
             forks: BTreeSet::new(),
             healed: false,
         }
@@ -101,6 +119,7 @@ impl Story {
     pub(super) fn heal(&mut self) {
         self.note(|| "everything heals".to_owned());
         self.healed = true;
+        self.end_attacks();
         self.net.set_links(Links::perfect());
         self.happen(&Happening::Heal);
         self.happen(&Happening::StartAll);
@@ -210,6 +229,13 @@ impl Story {
                 self.net.set_skew(node, *seconds);
                 self.note(|| format!("{node:?}'s clock is {seconds} s ahead"));
             }
+            Happening::Mishap(who, mishap) => {
+                let node = self.anybody(*who);
+                self.net.restart_with(node, *mishap);
+                self.counts.mishaps += 1;
+                self.note(|| format!("{node:?} is to have a mishap: {mishap:?}"));
+            }
+            Happening::Attack(attack) => self.attack(attack),
         }
     }
 
@@ -223,8 +249,14 @@ impl Story {
         view.map(|view| view.state)
     }
 
+    /// Where a node stands in the group, whoever's it is.
+    pub(super) fn standing_of(&self, node: NodeId) -> Option<Standing> {
+        let node = self.net.node(node);
+        node.is_up().then(|| node.core().standing(self.group).expect("memory"))?
+    }
+
     /// Whether a person is in the group, and did not say that it leaves.
-    fn is_joined(&self, n: usize) -> bool {
+    pub(super) fn is_joined(&self, n: usize) -> bool {
         self.state(n) == Some(GroupState::Joined)
     }
 
@@ -239,26 +271,28 @@ impl Story {
     }
 
     fn act(&mut self, who: Pick, deed: &Deed) {
-        if !deed.is_supported() {
-            return;
-        }
-        let able = (0..self.people.len()).filter(|n| self.is_joined(*n));
+        let honest = (0..self.people.len()).filter(|n| !self.people[*n].hostile);
+        let able = honest.filter(|n| self.is_joined(*n));
         let inside: Vec<(usize, Standing)> =
             able.filter_map(|n| Some((n, self.standing(n)?))).collect();
         let Some((n, standing)) = inside.get(who as usize % inside.len().max(1)) else {
             self.note(|| "nobody is in the group".to_owned());
             return;
         };
-        if let Some(command) = self.command(*n, standing, deed) {
+        if let Some(command) = self.command(self.people[*n].account, standing, deed) {
             let members = standing.members.keys().copied().collect();
             self.give(*n, command, members);
         }
     }
 
-    /// A deed as a command, if there is somebody to do it to.
-    fn command(&self, n: usize, standing: &Standing, deed: &Deed) -> Option<Command> {
+    /// A deed of an account as a command, if there is somebody to do it to.
+    pub(super) fn command(
+        &self,
+        own: AccountId,
+        standing: &Standing,
+        deed: &Deed,
+    ) -> Option<Command> {
         let group = self.group;
-        let own = self.people[n].account;
         let inside: BTreeSet<AccountId> = standing.members.values().copied().collect();
         let choose = |accounts: Vec<AccountId>, pick: Pick| {
             (!accounts.is_empty()).then(|| accounts[pick as usize % accounts.len()])
@@ -272,7 +306,10 @@ impl Story {
                 description: String::new(),
             },
             Deed::Invite(pick) => {
-                let outside = self.people.iter().filter(|p| !inside.contains(&p.account));
+                let may =
+                    |p: &&Person| self.deeds.invite_again || !self.invited.contains(&p.account);
+                let honest = self.people.iter().filter(|p| !p.hostile);
+                let outside = honest.filter(|p| !inside.contains(&p.account)).filter(may);
                 let cards: Vec<&String> = outside.map(|p| &p.card).collect();
                 let card = (*cards.get(*pick as usize % cards.len().max(1))?).clone();
                 Command::Invite { group, cards: vec![card] }
@@ -280,7 +317,7 @@ impl Story {
             Deed::Remove(pick) => {
                 Command::Remove { group, accounts: vec![choose(others(), *pick)?] }
             }
-            Deed::Leave => Command::Leave { group },
+            Deed::Leave => self.deeds.leave.then_some(Command::Leave { group })?,
             Deed::Role(pick, role) => {
                 let account = choose(inside.iter().copied().collect(), *pick)?;
                 Command::SetRole { group, account, role: *role }
@@ -290,29 +327,50 @@ impl Story {
         })
     }
 
-    fn give(&mut self, n: usize, command: Command, members: BTreeSet<InstallationId>) {
+    pub(super) fn give(&mut self, n: usize, command: Command, members: BTreeSet<InstallationId>) {
         let node = self.people[n].node;
         let text = match &command {
             Command::Send { text, .. } => text.clone(),
             _ => String::new(),
         };
+        if let Command::Invite { cards, .. } = &command {
+            let invited = self.people.iter().filter(|p| cards.contains(&p.card));
+            let invited: Vec<AccountId> = invited.map(|p| p.account).collect();
+            self.invited.extend(invited.iter().copied());
+            self.came_later.extend(invited);
+        }
         let what = format!("{command:?}");
         let path = self.net.node(node).core().kept_states(self.group).path;
+        let epoch = self.standing_of(node).map_or(0, |standing| standing.epoch);
         let answer = self.net.try_command(node, command);
         self.note(|| format!("{n} {what}: {}", shown(&answer)));
         match answer {
-            Some(Ok(Answer::Accepted { message })) if !text.is_empty() => {
-                let (at, state) = (self.net.now(), path.last().copied());
-                self.said.insert(message, Said { text, at, state, members });
-                self.counts.messages += 1;
-            }
-            Some(Ok(_)) => self.counts.changes += 1,
+            Some(Ok(_)) if text.is_empty() => self.counts.changes += 1,
+            Some(Ok(_)) | None => {}
             Some(Err(_)) => self.counts.refused += 1,
-            None => {}
         }
         if !self.net.node(node).is_up() {
             self.net.restart(node);
         }
+        if text.is_empty() {
+            return;
+        }
+        let (at, state) = (self.net.now(), path.last().copied());
+        // a crash may take the answer of what is written
+        for message in self.unheard_of(n, &text) {
+            let members = members.clone();
+            self.said.insert(message, Said { text: text.clone(), at, state, epoch, members });
+            self.counts.messages += 1;
+        }
+    }
+
+    /// What a person wrote with this text, and that is not noted yet.
+    fn unheard_of(&self, n: usize, text: &str) -> Vec<MessageId> {
+        let person = &self.people[n];
+        let messages = self.net.node(person.node).core().messages(self.group, None, usize::MAX);
+        let messages = messages.expect("memory").unwrap_or_default().into_iter();
+        let own = messages.filter(|m| m.id.installation == person.installation && m.text == text);
+        own.map(|m| m.id).filter(|id| !self.said.contains_key(id)).collect()
     }
 
     pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
@@ -322,7 +380,7 @@ impl Story {
 
     /// Counts what the events of all nodes tell.
     pub(super) fn count_events(&mut self) {
-        for person in &self.people {
+        for person in self.people.iter().filter(|person| !person.hostile) {
             for event in self.net.node(person.node).events() {
                 match event {
                     Event::Reordered { group, depth } if *group == self.group => {
@@ -330,6 +388,8 @@ impl Story {
                     }
                     Event::Removed { group } if *group == self.group => self.counts.removed += 1,
                     Event::ChangeFailed { .. } => self.counts.given_up += 1,
+                    Event::Rejoined { .. } => self.counts.rejoins += 1,
+                    Event::Split { .. } => self.counts.long_splits += 1,
                     _ => {}
                 }
             }
@@ -341,13 +401,13 @@ impl Story {
     }
 }
 
-fn person(net: &Network, node: NodeId, card: &str) -> Person {
+fn person(net: &Network, node: NodeId, card: &str, hostile: bool) -> Person {
     let view = net.node(node).core().account().expect("memory").expect("an account");
     let (account, installation) = (view.account, view.installation);
-    Person { node, account, installation, card: card.to_owned() }
+    Person { node, account, installation, card: card.to_owned(), hostile }
 }
 
-fn shown(answer: &Option<Result<Answer, CommandError>>) -> String {
+pub(super) fn shown(answer: &Option<Result<Answer, CommandError>>) -> String {
     match answer {
         Some(Ok(Answer::Accepted { message })) => format!("number {}", message.number),
         Some(Ok(_)) => "done".to_owned(),

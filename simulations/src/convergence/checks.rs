@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use waku_groupchat_core::api::Event;
-use waku_groupchat_core::api::views::{GapState, GroupState, MessageKind, SendState};
-use waku_groupchat_core::{MessageId, Standing, Timestamp};
+use waku_groupchat_core::api::views::{GapState, GroupState, MessageKind};
+use waku_groupchat_core::{FORGED, MessageId, Standing, Timestamp};
 
 use super::actions::{Said, Story};
 use crate::network::START;
@@ -16,7 +16,11 @@ impl Story {
             return vec![format!("{:?} is down", person.node)];
         }
         let mut inside: BTreeMap<usize, Standing> =
-            (0..self.people.len()).filter_map(|n| Some((n, self.standing(n)?))).collect();
+            self.honest().filter_map(|n| Some((n, self.standing(n)?))).collect();
+        if inside.is_empty() && self.people.iter().any(|p| p.hostile) {
+            // they let somebody in who took them all out, as far as its role allowed
+            return self.rules();
+        }
         // who was taken out on another branch cannot read there what came of it: it is silent, and
         // no member for those who stand there
         let settled = |n: &usize| {
@@ -26,11 +30,59 @@ impl Story {
         if inside.keys().any(settled) {
             inside.retain(|n, _| settled(n));
         }
+        let stranded = self.stranded(&inside);
+        inside.retain(|n, _| !stranded.contains(n));
         let mut failures = self.stand_together(&inside);
         if failures.is_empty() {
             failures.extend(self.messages(&inside));
         }
+        if failures.is_empty() {
+            failures.extend(self.rules());
+        }
         failures
+    }
+
+    /// Those who keep to the rules.
+    fn honest(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.people.len()).filter(|n| !self.people[*n].hostile)
+    }
+
+    /// Nobody took a commit that nobody may make, and each stands where its commits say.
+    fn rules(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for n in self.honest() {
+            let node = self.net.node(self.people[n].node);
+            let forged = |event: &Event| match event {
+                Event::ProfileChanged { name, .. } => name.starts_with(FORGED),
+                _ => false,
+            };
+            if node.events().any(forged) {
+                failures.push(format!("{n} took a commit that breaks the rules"));
+            }
+            if !node.core().follows_the_rules(self.group) {
+                failures.push(format!("{n} stands elsewhere than the rules say"));
+            }
+        }
+        failures
+    }
+
+    pub(super) fn count_stranded(&mut self) {
+        let up = self.honest().filter(|n| self.net.node(self.people[*n].node).is_up());
+        let inside = up.filter_map(|n| Some((n, self.standing(n)?))).collect();
+        self.counts.stranded = self.stranded(&inside).len();
+    }
+
+    /// Who was let in on a branch that lost its place, by somebody who was taken out on the other one:
+    /// nobody is left who would invite it again, and nobody there knows of it. It waits for a new
+    /// invitation; `docs/status.md` says so.
+    pub(super) fn stranded(&self, inside: &BTreeMap<usize, Standing>) -> Vec<usize> {
+        let Some(agreed) = inside.values().next() else { return Vec::new() };
+        let people = inside.keys().map(|n| (*n, &self.people[*n]));
+        people
+            .filter(|(_, person)| !agreed.members.contains_key(&person.installation))
+            .filter(|(_, person)| self.came_later.contains(&person.account))
+            .map(|(n, _)| n)
+            .collect()
     }
 
     /// Everybody stands in one state, and those who are in it are those whom it names.
@@ -45,7 +97,8 @@ impl Story {
                 failures.push(format!("{n} stands elsewhere than {first}: {what}"));
             }
         }
-        for (n, person) in self.people.iter().enumerate() {
+        for n in self.honest() {
+            let person = &self.people[n];
             let named = agreed.members.contains_key(&person.installation);
             if named && !inside.contains_key(&n) {
                 failures.push(format!("{n} is a member for {first}, and is not in the group"));
@@ -53,7 +106,7 @@ impl Story {
             let core = self.net.node(person.node).core();
             let view = core.group(self.group).expect("memory");
             let leaving = view.is_some_and(|view| view.state == GroupState::Leaving);
-            if leaving && inside.len() > 1 {
+            if leaving && named && inside.len() > 1 {
                 failures.push(format!("{n} waits for being taken out"));
             }
         }
@@ -70,7 +123,8 @@ impl Story {
             if ids.len() < messages.len() {
                 failures.push(format!("{n} shows a message twice"));
             }
-            for (id, text) in messages {
+            failures.extend(self.told_twice(*n));
+            for (id, text) in messages.iter().filter(|(id, _)| !self.is_hostile(*id)) {
                 if self.said.get(id).is_none_or(|said| said.text != *text) {
                     failures.push(format!("{n} shows {id:?} {text:?}, which nobody said"));
                 }
@@ -81,7 +135,8 @@ impl Story {
             node.core().kept_states(self.group).path
         });
         for (id, said) in &self.said {
-            if !self.is_owed(*id, said, inside, path.as_deref().unwrap_or_default()) {
+            let path = path.as_deref().unwrap_or_default();
+            if !self.is_owed(*id, said, inside, &read, path) {
                 continue;
             }
             for n in inside.keys().filter(|n| self.was_there(**n, said)) {
@@ -100,13 +155,30 @@ impl Story {
         failures
     }
 
+    /// Whether a hostile member wrote it: members may hold different things under its number.
+    fn is_hostile(&self, id: MessageId) -> bool {
+        let by = self.people.iter().find(|p| p.installation == id.installation);
+        by.is_some_and(|person| person.hostile)
+    }
+
+    /// A message that was told of more than once.
+    fn told_twice(&self, n: usize) -> Option<String> {
+        let mut told = BTreeSet::new();
+        let again = self.net.node(self.people[n].node).events().find_map(|event| match event {
+            Event::Message { id, .. } if !told.insert(*id) => Some(*id),
+            _ => None,
+        })?;
+        Some(format!("{n} tells of number {} twice", again.number))
+    }
+
     /// Whether a message has to be read by all who were there: its sender is still there to send
-    /// it, or it lies on the standing path, and somebody got it, as the sender knows.
+    /// it, or it lies on the standing path, and an honest member has it.
     fn is_owed(
         &self,
         id: MessageId,
         said: &Said,
         inside: &BTreeMap<usize, Standing>,
+        read: &BTreeMap<usize, Vec<(MessageId, String)>>,
         path: &[[u8; 32]],
     ) -> bool {
         let Some(n) = self.people.iter().position(|p| p.installation == id.installation) else {
@@ -115,16 +187,16 @@ impl Story {
         if inside.contains_key(&n) && self.was_there(n, said) {
             return true;
         }
-        let sender = self.net.node(self.people[n].node).core();
-        let sending = sender.message(id).expect("memory").and_then(|m| m.sending);
-        let arrived = matches!(sending, Some(SendState::Stored | SendState::Acknowledged));
-        arrived && said.state.is_some_and(|state| path.contains(&state))
+        let held = read.values().any(|messages| messages.iter().any(|(held, _)| *held == id));
+        held && said.state.is_some_and(|state| path.contains(&state))
     }
 
     /// Whether a person was in the group from a message on to the end.
     fn was_there(&self, n: usize, said: &Said) -> bool {
         let person = &self.people[n];
+        let joined = self.net.node(person.node).core().kept_states(self.group).joined;
         said.members.contains(&person.installation)
+            && joined <= said.epoch
             && self.inside_since(n).is_some_and(|since| since <= said.at)
     }
 
@@ -166,8 +238,9 @@ impl Story {
     fn orders(&self, read: &BTreeMap<usize, Vec<(MessageId, String)>>) -> Vec<String> {
         let mut failures = Vec::new();
         let Some((first, theirs)) = read.first_key_value() else { return failures };
+        let honest = theirs.iter().filter(|(id, _)| !self.is_hostile(*id));
         let place: BTreeMap<MessageId, usize> =
-            theirs.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+            honest.enumerate().map(|(at, (id, _))| (*id, at)).collect();
         for (n, messages) in read {
             let places = messages.iter().filter_map(|(id, _)| place.get(id));
             if !places.is_sorted() {

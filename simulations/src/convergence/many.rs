@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use super::plan::Deeds;
 use super::report::{Counts, Report};
 use super::{Outcome, run};
 
@@ -16,8 +17,8 @@ const SHOWN: usize = 12;
 pub type Trouble = Vec<String>;
 
 /// One seed; a panic is a failure too.
-pub fn one(seed: u64, most: usize) -> (Counts, Option<Trouble>) {
-    let done = catch_unwind(AssertUnwindSafe(|| run(seed, most, false)));
+pub fn one(seed: u64, most: usize, deeds: Deeds) -> (Counts, Option<Trouble>) {
+    let done = catch_unwind(AssertUnwindSafe(|| run(seed, most, deeds, false)));
     let Outcome { mut failures, counts, log, .. } = match done {
         Ok(outcome) => outcome,
         Err(panic) => {
@@ -38,6 +39,7 @@ pub fn many(
     from: u64,
     seeds: u64,
     most: usize,
+    deeds: Deeds,
     told: impl Fn(u64, Option<&Trouble>) + Sync,
 ) -> Report {
     let begun = Instant::now();
@@ -50,7 +52,7 @@ pub fn many(
             if seed >= from + seeds {
                 break;
             }
-            let (counts, trouble) = one(seed, most);
+            let (counts, trouble) = one(seed, most, deeds);
             told(seed, trouble.as_ref());
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.0 += &counts;
@@ -64,6 +66,7 @@ pub fn many(
     });
     let (counts, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     Report {
+        commit: String::new(),
         seed_from: from,
         seeds,
         passed: seeds - failed.len() as u64,

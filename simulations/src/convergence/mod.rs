@@ -7,13 +7,16 @@
 //! | module | what |
 //! |---|---|
 //! | [`plan`] | what a seed lets happen |
-//! | `actions` | carrying it out |
+//! | [`attack`] | what hostile members do meanwhile |
+//! | `actions`, `hostile` | carrying it out |
 //! | `checks` | what has to hold afterwards |
 //! | [`many`] | many seeds at once |
 //! | [`report`] | counts, for people and programs |
 
 mod actions;
+pub mod attack;
 mod checks;
+mod hostile;
 pub mod many;
 pub mod plan;
 pub mod report;
@@ -21,13 +24,17 @@ pub mod report;
 use std::time::Duration;
 
 use self::actions::Story;
-use self::plan::Plan;
+use self::plan::{Deeds, Kind, Plan};
 use self::report::Counts;
 
 /// How long everybody may take to come together after everything has healed.
 const PATIENCE: Duration = Duration::from_secs(2 * 86_400);
-/// How often it is looked whether they have.
+/// The same where a part of the group may have to come back to the other one.
+const LONG_PATIENCE: Duration = Duration::from_secs(12 * 86_400);
+/// How often it is looked whether they have, at first; later less often.
 const LOOK_EVERY: Duration = Duration::from_secs(1200);
+/// How often at least.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(4 * 3600);
 /// For this long they have to stay together then.
 const STAY: Duration = Duration::from_secs(3 * 3600);
 
@@ -49,15 +56,18 @@ pub struct Outcome {
 /// # Panics
 ///
 /// If a core has a fault of its own, or a set-up does not work.
-pub fn run(seed: u64, most: usize, traced: bool) -> Outcome {
+pub fn run(seed: u64, most: usize, deeds: Deeds, traced: bool) -> Outcome {
     let plan = Plan::of(seed);
-    let mut story = Story::begin(&plan, traced);
+    let mut story = Story::begin(&plan, deeds, traced);
     story.carry_out(&plan, most);
     story.heal();
     let healed = story.net.now();
     let mut failures = story.failures();
-    while !failures.is_empty() && story.net.now().since(healed) < PATIENCE {
-        story.net.run_for(LOOK_EVERY);
+    let patience = if plan.kind == Kind::Apart { LONG_PATIENCE } else { PATIENCE };
+    let mut wait = LOOK_EVERY;
+    while !failures.is_empty() && story.net.now().since(healed) < patience {
+        story.net.run_for(wait);
+        wait = (wait * 5 / 4).min(LOOK_AT_LEAST);
         story.look_after();
         failures = story.failures();
     }
@@ -67,6 +77,7 @@ pub fn run(seed: u64, most: usize, traced: bool) -> Outcome {
         failures = story.failures();
     }
     story.count_events();
+    story.count_stranded();
     story.counts.stories = [(plan.kind.name(), 1)].into();
     story.counts.nodes = story.people.len();
     story.counts.hours = story.net.now().since(crate::network::START).as_secs() / 3600;

@@ -7,7 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use waku_groupchat_core::api::{Policy, Role};
 
-use crate::network::Links;
+use super::attack::{self, Attack};
+use crate::network::{Links, Mishap};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -26,6 +27,8 @@ pub enum Kind {
     Crowd,
     /// Absences of weeks of members that do nothing meanwhile.
     Weeks,
+    /// Two parts that go on apart for longer than states are kept.
+    Apart,
 }
 
 impl Kind {
@@ -36,6 +39,7 @@ impl Kind {
             Self::Days => "days",
             Self::Crowd => "crowd",
             Self::Weeks => "weeks",
+            Self::Apart => "apart",
         }
     }
 }
@@ -64,18 +68,14 @@ pub enum Deed {
     Keys,
 }
 
-impl Deed {
-    /// Whether the core can do it so that all end together. What it cannot is drawn and passed
-    /// over, so a seed's other steps stay what they are.
-    pub fn is_supported(&self) -> bool {
-        match self {
-            // who is invited by a commit that loses its place, or comes back, cannot join again yet
-            Self::Invite(_) => false,
-            // a word that only members heard who are removed themselves is not said again yet
-            Self::Leave => false,
-            _ => true,
-        }
-    }
+/// Deeds after which not everybody ends in one state yet: left out, unless asked for. What is left out
+/// is drawn all the same, so a seed's other steps stay what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deeds {
+    /// Invitations of those who were in the group before.
+    pub invite_again: bool,
+    /// Leaving.
+    pub leave: bool,
 }
 
 /// Something that happens.
@@ -111,6 +111,11 @@ pub enum Happening {
     Slow(Pick, Duration),
     /// One node's clock is so many seconds ahead, or behind.
     Clock(Pick, i64),
+    /// One node starts again, and something goes wrong with its store, commits being counted from
+    /// then on.
+    Mishap(Pick, Mishap),
+    /// A hostile member does something.
+    Attack(Attack),
 }
 
 /// What happens, and the time that passes after it.
@@ -131,7 +136,10 @@ pub struct Plan {
     pub kind: Kind,
     /// How many installations each account has. The first makes the group.
     pub accounts: Vec<usize>,
-    /// How many of the accounts are in the group from the start.
+    /// How many of the accounts are hostile: the last ones. The first of those is in the group from
+    /// the start.
+    pub hostile: usize,
+    /// How many of the others are in the group from the start.
     pub first: usize,
     /// How often cores ask for what they missed.
     pub catch_up: Duration,
@@ -144,13 +152,15 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let kind = match rng.random_range(0..100) {
-            0..72 => Kind::Hours,
-            72..90 => Kind::Days,
-            90..96 => Kind::Weeks,
+            0..68 => Kind::Hours,
+            68..86 => Kind::Days,
+            86..91 => Kind::Weeks,
+            91..96 => Kind::Apart,
             _ => Kind::Crowd,
         };
-        let accounts = match kind {
-            Kind::Crowd => vec![1; rng.random_range(10..=24)],
+        let mut accounts = match kind {
+            Kind::Crowd if rng.random_ratio(1, 4) => vec![1; rng.random_range(25..=40)],
+            Kind::Crowd => vec![1; rng.random_range(8..=24)],
             _ => {
                 let second = rng.random_ratio(1, 4);
                 let accounts = rng.random_range(3..=6);
@@ -158,9 +168,14 @@ impl Plan {
             }
         };
         let all = accounts.len();
-        let first = if all > 3 { rng.random_range(3..=all) } else { all };
+        let first = match kind {
+            Kind::Apart => all,
+            _ if all > 3 => rng.random_range(3..=all),
+            _ => all,
+        };
         let catch_up = match kind {
             Kind::Hours => MINUTE * rng.random_range(5..=20),
+            Kind::Weeks | Kind::Apart => HOUR * rng.random_range(2..=6),
             _ => MINUTE * rng.random_range(30..=120),
         };
         let steps = match kind {
@@ -168,8 +183,15 @@ impl Plan {
             Kind::Crowd => (0..rng.random_range(8..=20)).map(|_| step(kind, &mut rng)).collect(),
             Kind::Days => days(&mut rng),
             Kind::Weeks => weeks(&mut rng),
+            Kind::Apart => apart(&mut rng),
         };
-        Self { seed, kind, accounts, first, catch_up, steps }
+        let hostile = match kind {
+            Kind::Apart | Kind::Weeks => 0,
+            _ => *[0, 0, 0, 1, 2, 2].choose(&mut rng).expect("some"),
+        };
+        let steps = if hostile > 0 { with_plots(steps, &mut rng) } else { steps };
+        accounts.extend(std::iter::repeat_n(1, hostile));
+        Self { seed, kind, accounts, hostile, first, catch_up, steps }
     }
 }
 
@@ -186,7 +208,8 @@ fn step(kind: Kind, rng: &mut ChaCha20Rng) -> Step {
         83..85 => Happening::StoreDown,
         85..88 => Happening::Stop(rng.random()),
         88..91 => Happening::StartAll,
-        91..95 => Happening::Crash(rng.random()),
+        91..93 => Happening::Crash(rng.random()),
+        93..95 => Happening::Mishap(rng.random(), mishap(rng)),
         95..97 => Happening::Links(links(rng)),
         97..98 => Happening::Slow(rng.random(), Duration::from_secs(rng.random_range(1..=120))),
         _ => Happening::Clock(rng.random(), rng.random_range(-20..=20)),
@@ -228,6 +251,65 @@ fn weeks(rng: &mut ChaCha20Rng) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Two parts go on without each other until neither can read the other's commits.
+fn apart(rng: &mut ChaCha20Rng) -> Vec<Step> {
+    let mut steps: Vec<Step> = (0..rng.random_range(0..=4))
+        .map(|_| Step { what: calm(rng), then: pause(Kind::Hours, rng) })
+        .collect();
+    steps.push(Step { what: Happening::Heal, then: HOUR * 4 });
+    let split = Happening::Split { sides: 2, bits: rng.random() };
+    steps.push(Step { what: split, then: HOUR });
+    for _ in 0..rng.random_range(9..=20) {
+        steps.push(Step { what: calm(rng), then: pause(Kind::Hours, rng) });
+        steps.push(Step { what: calm(rng), then: DAY });
+    }
+    steps.push(Step { what: Happening::Heal, then: HOUR });
+    steps.extend((0..rng.random_range(0..=3)).map(|_| Step { what: calm(rng), then: HOUR * 20 }));
+    steps
+}
+
+/// Some members do something that takes nobody's place.
+fn calm(rng: &mut ChaCha20Rng) -> Happening {
+    let deeds = (0..rng.random_range(1..=4)).map(|_| {
+        let deed = match rng.random_range(0..10) {
+            0..5 => Deed::Say,
+            5..7 => Deed::Profile,
+            7..9 => Deed::Keys,
+            _ => Deed::Role(rng.random(), Role::Admin),
+        };
+        (rng.random(), deed)
+    });
+    Happening::Do(deeds.collect())
+}
+
+/// Hostile members do this and that meanwhile.
+fn with_plots(steps: Vec<Step>, rng: &mut ChaCha20Rng) -> Vec<Step> {
+    let mut all: Vec<Step> = Vec::new();
+    for step in steps {
+        if rng.random_ratio(1, 5) {
+            let plot = attack::plot(rng);
+            // some happen at once, some while others go on
+            let apart = rng.random_ratio(1, 3);
+            let deeds = plot.into_iter().flat_map(|step| {
+                let other = apart.then(|| Step { what: deeds(rng), then: Duration::ZERO });
+                other.into_iter().chain([step])
+            });
+            all.extend(deeds);
+        }
+        all.push(step);
+    }
+    all
+}
+
+fn mishap(rng: &mut ChaCha20Rng) -> Mishap {
+    let commit = rng.random_range(1..=40);
+    match rng.random_range(0..3) {
+        0 => Mishap::Fails(commit),
+        1 => Mishap::CrashBefore(commit),
+        _ => Mishap::CrashAfter(commit),
+    }
 }
 
 /// One to four members do something at once.
@@ -274,7 +356,7 @@ fn pause(kind: Kind, rng: &mut ChaCha20Rng) -> Duration {
     let long = match kind {
         Kind::Hours | Kind::Crowd => MINUTE * rng.random_range(1..=40),
         Kind::Days => HOUR * rng.random_range(1..=20),
-        Kind::Weeks => DAY * rng.random_range(1..=5),
+        Kind::Weeks | Kind::Apart => DAY * rng.random_range(1..=5),
     };
     match rng.random_range(0..10) {
         0..4 => Duration::from_millis(rng.random_range(0..2_000)),

@@ -35,6 +35,17 @@ pub struct Counts {
     pub stops: usize,
     /// Nodes that were to crash after a write.
     pub crashes: usize,
+    /// Nodes that started again, and whose store then failed once, or that crashed at some write.
+    pub mishaps: usize,
+    /// How often an installation that waited for a member could follow its group again.
+    pub rejoins: usize,
+    /// How often an installation learned on which side of a long split it was.
+    pub long_splits: usize,
+    /// What hostile members did, as far as it came about, by its kind.
+    pub hostile: BTreeMap<&'static str, usize>,
+    /// Members that were let in on a branch that lost its place, by somebody who was taken out: they
+    /// wait for a new invitation.
+    pub stranded: usize,
     /// The most states of one group that one core kept.
     pub most_states: usize,
     /// Hours of virtual time.
@@ -60,6 +71,13 @@ impl AddAssign<&Self> for Counts {
         self.splits += other.splits;
         self.stops += other.stops;
         self.crashes += other.crashes;
+        self.mishaps += other.mishaps;
+        self.stranded += other.stranded;
+        self.rejoins += other.rejoins;
+        self.long_splits += other.long_splits;
+        for (what, n) in &other.hostile {
+            *self.hostile.entry(what).or_default() += n;
+        }
         self.most_states = self.most_states.max(other.most_states);
         self.hours += other.hours;
     }
@@ -68,6 +86,8 @@ impl AddAssign<&Self> for Counts {
 /// What came of a run over many seeds. Keys are in snake case.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
+    /// The commit of the source that ran.
+    pub commit: String,
     /// The first seed.
     pub seed_from: u64,
     /// How many.

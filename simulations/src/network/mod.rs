@@ -17,6 +17,7 @@
 //! net.run_for(Duration::from_secs(60));
 //! ```
 
+mod hostile;
 mod links;
 mod node;
 mod run;
@@ -33,6 +34,7 @@ use waku_groupchat_core::api::{
 use waku_groupchat_core::{MemoryStore, Timestamp};
 use waku_groupchat_waku::{MessageHash, PubsubTopic, WakuMessage};
 
+use self::hostile::Withheld;
 use self::run::Happening;
 
 pub use links::Links;
@@ -98,6 +100,10 @@ pub struct Network {
     /// How far clocks are ahead, in nanoseconds.
     skews: BTreeMap<NodeId, i64>,
     published: Vec<Seen>,
+    /// Nodes that run on a copy of what another one had written.
+    copies: BTreeMap<NodeId, NodeId>,
+    /// What nodes pretend to have published.
+    withheld: BTreeMap<NodeId, Vec<Withheld>>,
     trace: Vec<TraceLine>,
     traced: bool,
 }
@@ -126,6 +132,8 @@ impl Network {
             sequence: 0,
             skews: BTreeMap::new(),
             published: Vec::new(),
+            copies: BTreeMap::new(),
+            withheld: BTreeMap::new(),
             trace: Vec::new(),
             traced: true,
         }
@@ -260,6 +268,14 @@ impl Network {
     /// publish, a fetch) is lost, but for the answer to a command.
     pub fn crash_after_next_write(&mut self, id: NodeId) {
         self.doomed.insert(id);
+    }
+
+    /// Starts a node again, if need be after it was stopped, with something that goes wrong with its
+    /// store, commits being counted from then on.
+    pub fn restart_with(&mut self, id: NodeId, mishap: Mishap) {
+        self.nodes[id.0].stop();
+        self.nodes[id.0].set_mishap(mishap);
+        self.restart(id);
     }
 
     /// Starts a stopped node on what it had written.

@@ -125,6 +125,14 @@ impl Node {
         self.mishap.is_some()
     }
 
+    pub(super) fn set_mishap(&mut self, mishap: Mishap) {
+        self.mishap = Some(mishap);
+    }
+
+    pub(super) fn core_mut(&mut self) -> Option<&mut Core<FaultStore<MemoryStore>>> {
+        self.core.as_mut()
+    }
+
     /// Whether it runs.
     pub fn is_up(&self) -> bool {
         self.core.is_some()

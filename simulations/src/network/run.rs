@@ -6,7 +6,7 @@ use std::time::Duration;
 use waku_groupchat_core::Timestamp;
 use waku_groupchat_core::api::{
     FetchId, FetchRequest, FetchResult, FetchSource, FetchTry, FetchWhat, Input, Output, Publish,
-    PublishId, PublishResult,
+    PublishId, PublishKind, PublishResult,
 };
 
 use super::node::Held;
@@ -95,7 +95,7 @@ impl Network {
         }
     }
 
-    fn drain(&mut self, id: NodeId) {
+    pub(super) fn drain(&mut self, id: NodeId) {
         if self.doomed.remove(&id) {
             // what was written stands, what was to follow from it is gone
             let answers = self.nodes[id.0].outputs();
@@ -130,7 +130,10 @@ impl Network {
         let bytes = held.1.payload.len();
         self.note(id, || format!("publishes {} {bytes}", publish.kind.name()));
         self.nodes[id.0].archive(&held);
-        let peers = self.spread(id, &held);
+        let peers = match self.withhold_one(id, publish.kind, &held) {
+            true => 1,
+            false => self.spread(id, publish.kind, &held),
+        };
         let result = match peers {
             0 => PublishResult::Failed { reason: "no peers".to_owned() },
             peers => PublishResult::Published { peers },
@@ -146,8 +149,11 @@ impl Network {
     }
 
     /// Sends a publish on its ways; how many it was handed to.
-    pub(super) fn spread(&mut self, from: NodeId, held: &Held) -> usize {
-        let others: Vec<NodeId> = self.node_ids().filter(|id| self.linked(from, *id)).collect();
+    pub(super) fn spread(&mut self, from: NodeId, kind: PublishKind, held: &Held) -> usize {
+        let others: Vec<NodeId> = self
+            .node_ids()
+            .filter(|id| self.linked(from, *id) && self.listens(*id, from, kind))
+            .collect();
         let slow = |id: &NodeId| self.slow.get(id).copied().unwrap_or_default();
         let (out, ways): (Duration, Vec<_>) =
             (slow(&from), others.iter().map(|to| (*to, slow(to))).collect());
@@ -176,8 +182,10 @@ impl Network {
                 ("own archive".to_owned(), Some(found))
             }
             FetchSource::StorePeers => {
-                let found =
-                    self.store_linked(id).then(|| self.store.range(request.from, request.to, None));
+                let found = self.store_linked(id).then(|| {
+                    let found = self.store.range(request.from, request.to, None);
+                    self.listened(id, found)
+                });
                 ("store".to_owned(), found)
             }
         };

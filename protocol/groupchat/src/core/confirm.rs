@@ -11,6 +11,7 @@ use super::records::{
 use super::{Fault, Inner, Tx};
 use crate::api::{Event, FetchResult, FetchSource, FetchWhat, PublishId, PublishResult};
 use crate::limits::TIMESTAMP_JITTER;
+use crate::order::mutation::{Mutation, is_active};
 use crate::store::StoreError;
 use crate::{GroupId, InstallationId, MessageId};
 
@@ -150,7 +151,8 @@ impl Inner {
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
         let alone = !answered && !self.clock.store_seen;
         let enough = record.attempts >= UNCONFIRMED_PUBLISHES || self.is_acknowledged(&record);
-        if alone && enough {
+        let never = is_active(Mutation::NothingResent);
+        if alone && enough || never && matches!(record.kind, OutgoingKind::Message { .. }) {
             tx.overlay.delete(out_key(sequence));
             return Ok(());
         }

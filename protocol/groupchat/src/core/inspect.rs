@@ -38,6 +38,8 @@ pub struct Kept {
     pub forks: Vec<[u8; 32]>,
     /// Number of states.
     pub states: usize,
+    /// The epoch from which on this core is in the group.
+    pub joined: u64,
     /// Whether a commit is known that takes this core out, off the path that it stands on: it is
     /// silent until it reads which of the two the others stand on.
     pub unsettled: bool,
@@ -78,7 +80,17 @@ impl<S: Store> Core<S> {
         path.reverse();
         let forked = line.states.keys().filter(|id| line.graph.children(**id).nth(1).is_some());
         let forks = forked.filter_map(|id| name(*id)).collect();
-        let unsettled = self.inner.groups.get(&id).is_some_and(|group| group.unsettled());
-        Kept { path, forks, states: line.states.len(), unsettled }
+        let group = self.inner.groups.get(&id);
+        let unsettled = group.is_some_and(|group| group.unsettled());
+        let joined = group.map_or(0, |group| group.record.joined);
+        Kept { path, forks, states: line.states.len(), joined, unsettled }
+    }
+
+    /// Whether the core stands where the rules, written down a second time, say.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn follows_the_rules(&self, id: GroupId) -> bool {
+        let line = self.inner.groups.get(&id).and_then(|g| g.line.as_ref());
+        line.is_none_or(|line| line.graph.follows_the_rules())
     }
 }

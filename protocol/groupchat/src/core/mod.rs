@@ -35,7 +35,10 @@
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
 //! | [`queries`], [`waiting`] | what can be read |
 //! | [`inspect`] | what tests look at |
+//! | `adversary` | what hostile members of simulations make |
 
+#[cfg(feature = "simulation")]
+mod adversary;
 mod again;
 mod agreed;
 mod behind;
@@ -99,6 +102,9 @@ use std::time::Duration;
 
 use openmls_rust_crypto::RustCrypto;
 
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use self::adversary::{FORGED, Forgery};
 use self::clock::PeerClock;
 use self::copied::CopiedRecord;
 use self::fetch::Fetching;

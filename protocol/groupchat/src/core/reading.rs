@@ -15,6 +15,7 @@ use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::limits::{CLOCK_FOLLOW, EPOCHS_AHEAD, FRONTIER_BYTES, TIME_AHEAD};
 use crate::mls::message::Inbound;
 use crate::mls::{self, StateId};
+use crate::order::mutation::{Mutation, is_active};
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
@@ -173,7 +174,8 @@ impl Inner {
     ) -> Result<(), Fault> {
         let Origin { group: id, installation, account, .. } = *origin;
         let message = MessageId { group: id, installation, number: core.number };
-        if let Some(held) = self.core_at(tx, message)? {
+        let held = self.core_at(tx, message)?;
+        if let Some(held) = held.filter(|_| !is_active(Mutation::NumbersRepeat)) {
             return if held.bytes() == signed.bytes() {
                 Ok(())
             } else {

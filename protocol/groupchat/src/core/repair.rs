@@ -12,6 +12,7 @@ use super::{Fault, Inner, Tx};
 use crate::group::frontier::short;
 use crate::group::message::SignedCore;
 use crate::limits::TIME_AHEAD;
+use crate::order::mutation::{Mutation, is_active};
 use crate::proto::group as pb;
 use crate::{GroupId, InstallationId, MessageId};
 
@@ -129,6 +130,9 @@ impl Inner {
             let due = group.exchange.hands.iter().find(|(_, at)| **at <= tx.now);
             let Some((&(installation, number), _)) = due else { return Ok(()) };
             group.exchange.hands.remove(&(installation, number));
+            if is_active(Mutation::NothingResent) {
+                continue;
+            }
             let message = MessageId { group: id, installation, number };
             let Some(at) = message_key(tx, message)? else { continue };
             let Some(record) = read::<MessageRecord>(tx.overlay, &at)? else { continue };

@@ -13,6 +13,7 @@ use super::{Fault, Inner, Tx};
 use crate::api::Event;
 use crate::limits::{KEPT_STATE_AGE, KEPT_STATES, KEPT_STATES_LEAST_AGE, KEPT_STATES_MOST};
 use crate::mls::StateId;
+use crate::order::mutation::{Mutation, is_active};
 use crate::order::roles::Authority;
 use crate::{AccountId, GroupId, InstallationId, MessageId};
 
@@ -188,6 +189,9 @@ impl Inner {
         abandoned: &[StateId],
         path: &[StateId],
     ) -> Result<(), Fault> {
+        if is_active(Mutation::NothingResent) {
+            return Ok(());
+        }
         let Some(own) = self.account.as_ref().map(|a| a.installation) else { return Ok(()) };
         let mut lost: BTreeMap<u64, StateId> = BTreeMap::new();
         for state in abandoned {

@@ -12,9 +12,12 @@
 //! | [`standing`] | the choice at each fork |
 //! | [`roles`] | roles, rights and the policy that gives the one by the other |
 //! | [`mutation`] | faults for the tests of the tests |
+//! | `model` | the rules written down a second time, for tests and simulations |
 
 mod counting;
 mod graph;
+#[cfg(any(test, feature = "simulation"))]
+mod model;
 pub(crate) mod mutation;
 pub(crate) mod roles;
 mod standing;

@@ -1,7 +1,7 @@
-//! Faults put into the choice on purpose, so that the tests of the standing path can be tested. Only
-//! tests can: elsewhere [`is_active`] is `false` whatever it is asked, and folds away.
+//! Faults put in on purpose, so that the tests of order, and the simulator, can be tested. Only they
+//! can: elsewhere [`is_active`] is `false` whatever it is asked, and folds away.
 
-/// A fault in the choice of the standing path.
+/// A fault put in on purpose.
 #[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "public for simulations"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
@@ -16,15 +16,22 @@ pub enum Mutation {
     LeavesByInstallation,
     /// Leaves that a branch added count on it.
     AddedLeavesCount,
+    /// Commits are taken whatever roles and policy say.
+    NoPolicyCheck,
+    /// A message whose number is held is taken as a new one.
+    NumbersRepeat,
+    /// A message that was sent once is not sent again: not where no Store has it, not where its
+    /// branch lost its place, and not for members that miss it.
+    NothingResent,
 }
 
 #[cfg(not(any(test, feature = "mutations")))]
-pub(super) const fn is_active(_: Mutation) -> bool {
+pub(crate) const fn is_active(_: Mutation) -> bool {
     false
 }
 
 #[cfg(any(test, feature = "mutations"))]
-pub(super) use switch::is_active;
+pub(crate) use switch::is_active;
 #[cfg(feature = "mutations")]
 pub use switch::mutate;
 #[cfg(all(test, not(feature = "mutations")))]
@@ -38,13 +45,26 @@ mod switch {
 
     #[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "as above"))]
     impl Mutation {
-        /// All of them.
-        pub const ALL: [Self; 5] = [
+        /// Those of the choice of the standing path.
+        pub const OF_THE_CHOICE: [Self; 5] = [
             Self::NoTieBreak,
             Self::VoidIgnored,
             Self::WeightByCommits,
             Self::LeavesByInstallation,
             Self::AddedLeavesCount,
+        ];
+
+        /// All of them.
+        #[cfg(feature = "mutations")]
+        pub const ALL: [Self; 8] = [
+            Self::NoTieBreak,
+            Self::VoidIgnored,
+            Self::WeightByCommits,
+            Self::LeavesByInstallation,
+            Self::AddedLeavesCount,
+            Self::NoPolicyCheck,
+            Self::NumbersRepeat,
+            Self::NothingResent,
         ];
     }
 
@@ -52,7 +72,7 @@ mod switch {
         static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
 
-    /// Runs something with a fault in this thread's choices.
+    /// Runs something with a fault in what this thread does.
     #[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "as above"))]
     pub fn mutate<T>(mutation: Mutation, run: impl FnOnce() -> T) -> T {
         struct Restore(Option<Mutation>);
@@ -65,7 +85,7 @@ mod switch {
         run()
     }
 
-    pub(in crate::order) fn is_active(mutation: Mutation) -> bool {
+    pub(crate) fn is_active(mutation: Mutation) -> bool {
         ACTIVE.get() == Some(mutation)
     }
 }

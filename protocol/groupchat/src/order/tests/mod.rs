@@ -1,11 +1,11 @@
-//! The choice of the standing path against a model of its own making, on random graphs.
+//! The choice of the standing path against a [model](super::model) of its own making, on random
+//! graphs.
 //!
 //! Each check runs on graphs that a seed gives, says the seed where it fails, and with it the
 //! fewest commits of that graph that fail.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`model`] | the rules of order by brute force, from their text alone |
 //! | [`world`] | random graphs of commits |
 //! | [`checks`] | what holds for every graph |
 //! | [`cases`] | graphs made by hand, for one rule each |
@@ -13,7 +13,6 @@
 
 mod cases;
 mod checks;
-mod model;
 mod mutations;
 mod world;
 

@@ -6,8 +6,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use super::model::{Model, Seat, State};
 use crate::mls::StateId;
+use crate::order::model::{Model, Seat, State};
 use crate::order::roles::{Authority, Policy, Right, Rights, Role};
 use crate::order::{Commit, Graph, Leaf};
 use crate::{AccountId, InstallationId};

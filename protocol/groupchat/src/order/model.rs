@@ -1,42 +1,43 @@
 //! The rules of order, written down a second time: by brute force, from their text, without the code
-//! that it is compared with.
+//! that it is compared with. For tests and simulations; in no node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::graph::{Commit, Graph};
+use super::roles::{Authority, Right, Role};
 use crate::mls::StateId;
-use crate::order::Commit;
-use crate::order::roles::{Authority, Right, Role};
 use crate::{AccountId, InstallationId};
 
 /// A leaf: its installation, and the commit that added it.
-pub(super) type Name = (InstallationId, Option<StateId>);
+pub(in crate::order) type Name = (InstallationId, Option<StateId>);
 
 /// Who sits in a state.
 #[derive(Clone)]
-pub(super) struct Seat {
-    pub(super) installation: InstallationId,
-    pub(super) account: AccountId,
+pub(in crate::order) struct Seat {
+    pub(in crate::order) installation: InstallationId,
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests of who is in a state look at it"))]
+    pub(in crate::order) account: AccountId,
     /// The commits that gave it a leaf, each in exchange for the one before. The last names it.
     given: Vec<Option<StateId>>,
 }
 
 #[derive(Clone)]
-pub(super) struct State {
-    pub(super) seats: Vec<Seat>,
-    pub(super) authority: Authority,
+pub(in crate::order) struct State {
+    pub(in crate::order) seats: Vec<Seat>,
+    pub(in crate::order) authority: Authority,
 }
 
 impl State {
-    pub(super) fn seat(&self, installation: InstallationId) -> Option<&Seat> {
+    pub(in crate::order) fn seat(&self, installation: InstallationId) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.installation == installation)
     }
 
-    pub(super) fn name(&self, installation: InstallationId) -> Option<Name> {
+    pub(in crate::order) fn name(&self, installation: InstallationId) -> Option<Name> {
         let given = self.seat(installation)?.given.last()?;
         Some((installation, *given))
     }
 
-    pub(super) fn role(&self, account: AccountId) -> Role {
+    pub(in crate::order) fn role(&self, account: AccountId) -> Role {
         let Authority { owners, admins, .. } = &self.authority;
         if owners.is_empty() && admins.is_empty() {
             return Role::Owner;
@@ -51,7 +52,7 @@ impl State {
         }
     }
 
-    pub(super) fn may(&self, account: AccountId, right: Right) -> bool {
+    pub(in crate::order) fn may(&self, account: AccountId, right: Right) -> bool {
         let policy = &self.authority.policy;
         let least = match right {
             Right::Add => policy.add,
@@ -74,14 +75,14 @@ struct Made {
 }
 
 /// All commits of a group since some state.
-pub(super) struct Model {
+pub(in crate::order) struct Model {
     revoked: BTreeSet<InstallationId>,
     made: BTreeMap<StateId, Made>,
     states: BTreeMap<StateId, State>,
 }
 
 impl Model {
-    pub(super) fn new(
+    pub(in crate::order) fn new(
         root: StateId,
         members: &[(InstallationId, AccountId)],
         authority: &Authority,
@@ -100,7 +101,7 @@ impl Model {
         }
     }
 
-    pub(super) fn insert(&mut self, id: StateId, commit: &Commit) {
+    pub(in crate::order) fn insert(&mut self, id: StateId, commit: &Commit) {
         let before = &self.states[&commit.parent];
         let author = before.name(commit.author).expect("the author sits in the state before");
         let mut after = before.clone();
@@ -123,16 +124,12 @@ impl Model {
         self.made.insert(id, Made { commit: commit.clone(), author, takes });
     }
 
-    pub(super) fn state(&self, id: StateId) -> &State {
-        &self.states[&id]
-    }
-
-    pub(super) fn parent(&self, id: StateId) -> Option<StateId> {
+    pub(in crate::order) fn parent(&self, id: StateId) -> Option<StateId> {
         Some(self.made.get(&id)?.commit.parent)
     }
 
     /// A state and all before it.
-    pub(super) fn line(&self, id: StateId) -> Vec<StateId> {
+    pub(in crate::order) fn line(&self, id: StateId) -> Vec<StateId> {
         let mut line = vec![id];
         while let Some(parent) = self.parent(line[line.len() - 1]) {
             line.push(parent);
@@ -144,12 +141,12 @@ impl Model {
         self.line(new).contains(&old)
     }
 
-    pub(super) fn children(&self, id: StateId) -> Vec<StateId> {
+    pub(in crate::order) fn children(&self, id: StateId) -> Vec<StateId> {
         self.made.keys().copied().filter(|child| self.parent(*child) == Some(id)).collect()
     }
 
     /// The states that come after one.
-    pub(super) fn after(&self, id: StateId) -> Vec<StateId> {
+    pub(in crate::order) fn after(&self, id: StateId) -> Vec<StateId> {
         let all = self.made.keys().copied();
         all.filter(|other| *other != id && self.is_before_or(id, *other)).collect()
     }
@@ -171,22 +168,26 @@ impl Model {
         self.line(a).into_iter().find(|at| line.contains(at)).expect("the root")
     }
 
-    /// Whether what one commit does makes another void, seen from a fork before both.
-    fn voids(&self, fork: StateId, by_id: StateId, id: StateId) -> bool {
+    /// Whether what one commit does makes another void, seen from a fork before both, after which
+    /// `after` comes.
+    fn voids(&self, fork: StateId, after: &[StateId], by_id: StateId, id: StateId) -> bool {
         let (by, of) = (&self.made[&by_id], &self.made[&id]);
+        if by.takes.is_empty() && by.commit.authority.is_none() {
+            return false;
+        }
         let related = self.is_before_or(by_id, id) || self.is_before_or(id, by_id);
         if related || by.author == of.author {
             return false;
         }
-        let (before, after) = (&self.states[&by.commit.parent], &self.states[&by_id]);
+        let (left, made) = (&self.states[&by.commit.parent], &self.states[&by_id]);
         let account = of.commit.account;
         let takes_right = |right: &Right| {
-            of.commit.uses.has(*right) && before.may(account, *right) && !after.may(account, *right)
+            of.commit.uses.has(*right) && left.may(account, *right) && !made.may(account, *right)
         };
         if !by.takes.contains(&of.author) && !Right::ALL.iter().any(takes_right) {
             return false;
         }
-        let attached = self.line(fork).into_iter().chain(self.after(fork));
+        let attached = self.line(fork).into_iter().chain(after.iter().copied());
         let revoked = attached
             .filter_map(|id| self.made.get(&id))
             .any(|made| made.commit.revokes.contains(&by.commit.author));
@@ -195,10 +196,10 @@ impl Model {
         !revoked && !self.revoked.contains(&by.commit.author) && !lower
     }
 
-    fn counts(&self, fork: StateId, id: StateId) -> bool {
+    fn counts(&self, fork: StateId, after: &[StateId], id: StateId) -> bool {
         let made = &self.made[&id];
         self.states[&fork].name(made.commit.author) == Some(made.author)
-            && !self.after(fork).into_iter().any(|by| self.voids(fork, by, id))
+            && !after.iter().any(|by| self.voids(fork, after, *by, id))
     }
 
     /// The accounts that support a path, as seen from a fork.
@@ -212,9 +213,10 @@ impl Model {
     }
 
     /// What each child of a state weighs there.
-    pub(super) fn weights(&self, fork: StateId) -> BTreeMap<StateId, usize> {
-        let after = self.after(fork).into_iter();
-        let counting: BTreeSet<StateId> = after.filter(|id| self.counts(fork, *id)).collect();
+    pub(in crate::order) fn weights(&self, fork: StateId) -> BTreeMap<StateId, usize> {
+        let after = self.after(fork);
+        let counts = |id: &&StateId| self.counts(fork, &after, **id);
+        let counting: BTreeSet<StateId> = after.iter().filter(counts).copied().collect();
         let weight = |child: StateId| {
             let paths = self.paths(child);
             paths.iter().map(|path| self.support(path, &counting)).max().expect("a path")
@@ -223,30 +225,69 @@ impl Model {
     }
 
     /// The standing path from a state on.
-    pub(super) fn standing(&self, from: StateId) -> Vec<StateId> {
+    pub(in crate::order) fn standing(&self, from: StateId) -> Vec<StateId> {
         let mut standing = vec![from];
-        loop {
-            let weights = self.weights(standing[standing.len() - 1]);
-            let Some(most) = weights.values().max() else { return standing };
-            let heaviest = weights.iter().filter(|(_, weight)| *weight == most);
-            let lowest = heaviest.min_by_key(|(child, _)| self.made[child].commit.tie);
-            standing.extend(lowest.map(|(child, _)| *child));
+        while let Some(next) = self.next(standing[standing.len() - 1]) {
+            standing.push(next);
         }
+        standing
+    }
+
+    /// Which of the commits that leave a state stands.
+    fn next(&self, state: StateId) -> Option<StateId> {
+        let children = self.children(state);
+        if children.len() < 2 {
+            return children.first().copied();
+        }
+        let weights = self.weights(state);
+        let most = weights.values().max()?;
+        let heaviest = weights.iter().filter(|(_, weight)| *weight == most);
+        heaviest.min_by_key(|(child, _)| self.made[child].commit.tie).map(|(child, _)| *child)
+    }
+}
+
+#[cfg(test)]
+impl Model {
+    pub(in crate::order) fn state(&self, id: StateId) -> &State {
+        &self.states[&id]
     }
 
     /// The accounts that have a counting commit on the way from a fork to a state.
-    pub(super) fn counting(&self, fork: StateId, to: StateId) -> BTreeSet<AccountId> {
+    pub(in crate::order) fn counting(&self, fork: StateId, to: StateId) -> BTreeSet<AccountId> {
         let line = self.line(to).into_iter().take_while(|id| *id != fork);
-        line.filter(|id| self.counts(fork, *id)).map(|id| self.made[&id].commit.account).collect()
+        let after = self.after(fork);
+        line.filter(|id| self.counts(fork, &after, *id))
+            .map(|id| self.made[&id].commit.account)
+            .collect()
     }
 
     /// The accounts that have a commit on the way from a fork to a state, by a leaf that the fork
     /// has: what supports it as long as nobody is removed or demoted.
-    pub(super) fn supporters(&self, fork: StateId, to: StateId) -> BTreeSet<AccountId> {
+    pub(in crate::order) fn supporters(&self, fork: StateId, to: StateId) -> BTreeSet<AccountId> {
         let line = self.line(to).into_iter().take_while(|id| *id != fork);
         line.filter_map(|id| self.made.get(&id))
             .filter(|made| self.states[&fork].name(made.commit.author) == Some(made.author))
             .map(|made| made.commit.account)
             .collect()
+    }
+}
+
+impl Graph {
+    /// Whether the standing path is the one of the rules.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn follows_the_rules(&self) -> bool {
+        let root = self.root();
+        let members = self.members(root).into_values();
+        let members: Vec<_> = members.map(|(leaf, account)| (leaf.installation, account)).collect();
+        let revoked: Vec<_> = self.revoked.iter().copied().collect();
+        let mut model = Model::new(root, &members, self.authority(root), &revoked);
+        let mut states: Vec<StateId> = self.states().collect();
+        states.sort_by_key(|state| self.depth(*state));
+        for state in states {
+            if let Some(commit) = self.commit(state) {
+                model.insert(state, commit);
+            }
+        }
+        self.standing() == model.standing(root)
     }
 }
