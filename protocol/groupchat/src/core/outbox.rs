@@ -15,6 +15,7 @@ use waku_groupchat_waku::MessageHash;
 
 use super::fetch::Fetching;
 use super::records::{OutgoingKind, OutgoingRecord, OutgoingState, PartRecord, key, write};
+use super::topics::period;
 use super::{Fault, Inner, Tx};
 use crate::api::{Publish, PublishId, PublishKind};
 use crate::limits::{SENT_KEPT, TIME_AHEAD, TIMESTAMP_JITTER};
@@ -132,6 +133,10 @@ impl Inner {
     fn hand_out(&mut self, tx: &mut Tx<'_>, sequence: u64) -> Result<(), Fault> {
         let timestamp = self.waku_time(tx.now);
         let Some(mut record) = self.outgoing.remove(sequence) else { return Ok(()) };
+        if self.is_out_of_date(&record, tx.now) {
+            tx.overlay.delete(out_key(sequence));
+            return Ok(());
+        }
         if self.holds_back(&record) {
             // until it is read which of two branches the others stand on
             record.due = tx.now + HELD_BACK_FOR;
@@ -179,6 +184,17 @@ impl Inner {
         self.in_flight.insert(id, (tx.now, sequence));
         tx.outputs.push(crate::api::Output::Publish(Publish { id, kind, hash, message }));
         Ok(())
+    }
+
+    /// Whether something has been followed by what takes its place: a registration record of the day
+    /// before yesterday, which nobody took.
+    fn is_out_of_date(&self, record: &OutgoingRecord, now: Timestamp) -> bool {
+        match record.kind {
+            OutgoingKind::Registration { period: of, .. } => {
+                of + 1 < period(now, self.config.registration_period)
+            }
+            _ => false,
+        }
     }
 
     /// When a message may go out that was written while the clock was far ahead: its time must not

@@ -255,8 +255,8 @@ impl Inner {
 
     /// Another invitation to a group that this installation is in: the commit of the first one lost
     /// its place, and its maker made it again. Taken only from the very installation that invited
-    /// it, as long as the state that it came with is kept, or nobody answers it any more: nobody else
-    /// can lead it elsewhere.
+    /// it: if it was made later, as long as the state that it came with is kept, or if nobody answers
+    /// it any more. Nobody else can lead it elsewhere.
     pub(in crate::core) fn invited_again(
         &mut self,
         tx: &mut Tx<'_>,
@@ -266,9 +266,13 @@ impl Inner {
     ) -> Result<bool, Fault> {
         let known: Option<InviterRecord> = read(tx.overlay, &inviter_key(&id))?;
         let Some(group) = self.groups.get(&id) else { return Ok(false) };
+        let at = record.invitation.as_ref().map(|invitation| invitation.at);
         let fits = known.zip(group.line.as_ref()).is_some_and(|(known, line)| {
-            let kept = known.state.is_some_and(|state| state == line.graph.root());
-            known.inviter == inviter && (kept || group.ask.waiting)
+            let root = line.graph.root();
+            let kept = known.state.is_some_and(|state| state == root);
+            // archives may show an older one again
+            let newer = line.states.get(&root).is_some_and(|root| at > Some(root.since));
+            known.inviter == inviter && ((kept && newer) || group.ask.waiting)
         });
         if !fits {
             return Ok(false);

@@ -172,3 +172,29 @@ fn sending_is_counted_and_the_secrets_are_written_once_in_a_while() {
         assert!(matches!(read, Inbound::Application { .. }), "{read:?}");
     }
 }
+
+/// Who reaches nobody for days lets go of registration records that nobody can use any more.
+#[test]
+fn registration_records_that_nobody_took_do_not_pile_up() {
+    use crate::core::records::{OutgoingKind, OutgoingRecord, decode};
+    let mut world = World::three();
+    world.peers[CAROL].deaf = true;
+    let mut most = 0;
+    for _ in 0..6 {
+        world.peers[CAROL].asleep = true;
+        world.run(MINUTE * 60 * 23);
+        world.peers[CAROL].asleep = false;
+        world.run(MINUTE * 60);
+        let waiting = world.dump(CAROL, &[]).into_iter().filter(|(key, value)| {
+            key.starts_with(b"out/")
+                && decode::<OutgoingRecord>(value)
+                    .is_ok_and(|r| matches!(r.kind, OutgoingKind::Registration { .. }))
+        });
+        most = waiting.count().max(most);
+    }
+    assert!(most > 0, "records are made all the same");
+    assert!(most <= 2 * crate::account::PARTS, "{most} parts of records wait");
+    world.peers[CAROL].deaf = false;
+    world.run(MINUTE * 30);
+    world.go_on(&[ALICE, BOB, CAROL]);
+}
