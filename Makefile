@@ -44,7 +44,7 @@ test: setup ## Run all tests, also those against go-waku
 	program=$$(scripts/build-bindings-engine.sh); \
 	WAKU_GROUPCHAT_BINDINGS_ENGINE=$$program cargo test --locked --workspace $(INTEROP)
 	$(SOAK_BUILD)
-	"$(BIN)/soak" --seeds $(or $(SEEDS),300) --seed-from $(or $(SEED_FROM),0)
+	"$(BIN)/soak" --seeds $(or $(SEEDS),50) --seed-from $(or $(SEED_FROM),0)
 
 .PHONY: fuzz
 fuzz: setup-run ## Feed every decoder made-up input (FUZZ_SECONDS=30 a target, TARGETS="names")
