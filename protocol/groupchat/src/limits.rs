@@ -68,6 +68,12 @@ pub const ENVELOPE_AHEAD: Duration = Duration::from_secs(300);
 pub const CLOSED_GAP_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Most invitations that wait for an answer; more are refused.
 pub const OPEN_INVITATIONS: usize = 256;
+/// Those of one account that wait here at most.
+pub const OPEN_INVITATIONS_OF_ONE: usize = 16;
+/// One event for each reason (and group) of refusals in this time.
+pub const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Accounts that can be blocked.
+pub const BLOCKED_ACCOUNTS: usize = 4096;
 /// Most bytes of ratchet trees of the invitations that wait for an answer; more are refused.
 pub const OPEN_INVITATION_BYTES: usize = 64 * 1024 * 1024;
 /// Most changes and additions of a group that were carried out and are kept for the case that a long

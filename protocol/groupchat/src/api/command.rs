@@ -98,6 +98,21 @@ pub enum Command {
         /// Which group.
         group: GroupId,
     },
+    /// Turn away all invitations of an account, also those that wait, and mark its messages.
+    Block {
+        /// Whom.
+        account: AccountId,
+    },
+    /// Take that back.
+    Unblock {
+        /// Whom.
+        account: AccountId,
+    },
+    /// Say who may invite this account.
+    SetInvitations {
+        /// Only accounts that share a group with this one, or that it has asked into one.
+        contacts_only: bool,
+    },
     /// Say something in a group.
     Send {
         /// Which group.
@@ -199,6 +214,15 @@ pub enum CommandError {
     /// Not a live installation of the own account.
     #[error("installation {0} is not live in the account")]
     UnknownInstallation(InstallationId),
+    /// As many accounts are blocked as there can be.
+    #[error("{max} accounts are blocked, the most there can be")]
+    TooManyBlocked {
+        /// The most.
+        max: usize,
+    },
+    /// Not blocked.
+    #[error("account {0} is not blocked")]
+    NotBlocked(AccountId),
     /// A group that is not known here.
     #[error("no group {0} here")]
     UnknownGroup(GroupId),

@@ -59,6 +59,13 @@ impl fmt::Debug for Command {
             Self::Remove { group, accounts } => {
                 f.debug_struct("Remove").field("group", group).field("accounts", accounts).finish()
             }
+            Self::Block { account } => f.debug_struct("Block").field("account", account).finish(),
+            Self::Unblock { account } => {
+                f.debug_struct("Unblock").field("account", account).finish()
+            }
+            Self::SetInvitations { contacts_only } => {
+                f.debug_struct("SetInvitations").field("contacts_only", contacts_only).finish()
+            }
             Self::Leave { group } => f.debug_struct("Leave").field("group", group).finish(),
             Self::SetRole { group, account, role } => f
                 .debug_struct("SetRole")
@@ -190,6 +197,7 @@ mod tests {
                     text: text(),
                     time: Timestamp::ZERO,
                     waku_hash: String::new(),
+                    blocked: false,
                     sending: None,
                 }
             ),

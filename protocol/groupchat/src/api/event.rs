@@ -84,6 +84,15 @@ pub enum Event {
         /// Who invited.
         from: AccountId,
     },
+    /// An invitation was turned away. Told at most once a minute for each reason.
+    InvitationTurnedAway {
+        /// Who invited.
+        from: AccountId,
+        /// Why.
+        reason: TurnedAway,
+        /// How many were turned away for this reason so far.
+        count: u64,
+    },
     /// This installation is in the group now.
     Joined {
         /// The group.
@@ -200,6 +209,23 @@ pub enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// Why an invitation was turned away.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnedAway {
+    /// Its account is blocked.
+    #[error("its account is blocked")]
+    Blocked,
+    /// Only known accounts may invite, and its account is not known.
+    #[error("its account is not known")]
+    Stranger,
+    /// As many wait as there can be, of one account or in all; those that came first stay.
+    #[error("too many wait")]
+    TooMany,
 }
 
 /// Why a linking ended without a new installation.

@@ -189,9 +189,40 @@ pub struct MessageView {
     /// The Waku hash of the publish that brought it, as `0x` and hex; of the first publish for an
     /// own one.
     pub waku_hash: String,
+    /// Whether its sender is blocked here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// How far it got, for an own one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending: Option<SendState>,
+}
+
+/// Who may invite the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardView {
+    /// Only accounts that share a group with this one, or that it has asked into one.
+    pub contacts_only: bool,
+    /// Who is blocked.
+    pub blocked: Vec<BlockedView>,
+    /// Invitations of blocked accounts that were turned away.
+    pub turned_away_blocked: u64,
+    /// Invitations of accounts that are not known.
+    pub turned_away_strangers: u64,
+    /// Invitations for which there was no room.
+    pub turned_away_too_many: u64,
+}
+
+/// An account that is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockedView {
+    /// Who.
+    pub account: AccountId,
+    /// Since when.
+    pub since: Timestamp,
+    /// How many invitations of it were turned away.
+    pub invitations: u64,
 }
 
 /// The place of a message in the order of its group: `<nanoseconds>-<installation>-<number>` as

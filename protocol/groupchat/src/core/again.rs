@@ -81,7 +81,7 @@ impl Inner {
         Ok(true)
     }
 
-    fn keep_again(
+    pub(super) fn keep_again(
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,

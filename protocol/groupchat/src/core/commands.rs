@@ -43,6 +43,9 @@ impl Inner {
             Command::SetRole { group, account, role } => self.set_role(tx, group, account, role),
             Command::SetPolicy { group, policy } => self.set_policy(tx, group, policy),
             Command::UpdateKeys { group } => self.update_leaf(tx, group),
+            Command::Block { account } => self.block(tx, account),
+            Command::Unblock { account } => self.unblock(tx, account),
+            Command::SetInvitations { contacts_only } => self.set_contacts_only(tx, contacts_only),
         }
     }
 

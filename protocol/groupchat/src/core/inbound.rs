@@ -2,8 +2,6 @@
 //!
 //! What members say is read in [`super::reading`], commits in [`super::commits`].
 
-use std::time::Duration;
-
 use prost::Message as _;
 use sha2::{Digest, Sha256};
 use waku_groupchat_waku::{MessageHash, WakuMessage};
@@ -12,14 +10,12 @@ use super::records::key;
 use super::topics::{Target, group_key};
 use super::{Fault, Inner, Tx};
 use crate::api::{Event, Output, RefusedReason};
+use crate::limits::REFUSALS_TOLD_EVERY;
 use crate::mls::StateId;
 use crate::proto::group as pb;
 use crate::seal::open_message;
 use crate::segment::{self, Outcome, Segment};
 use crate::{GroupId, InstallationId, Timestamp};
-
-/// One event for each group and reason of refusals in this time.
-const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What a payload of a group came in.
 #[derive(Clone, Copy, Debug)]

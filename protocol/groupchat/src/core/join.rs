@@ -21,7 +21,7 @@ use super::{Fault, Inner, Stop, Tx};
 use crate::account::inbox_key;
 use crate::api::{Answer, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
-use crate::limits::{INVITATION_AGE, OPEN_INVITATION_BYTES, OPEN_INVITATIONS};
+use crate::limits::INVITATION_AGE;
 use crate::mls::{self, View};
 use crate::order::Leaf;
 use crate::proto::group as pb;
@@ -246,18 +246,20 @@ impl Inner {
             }
             return Ok(());
         }
-        let open = self.groups.values().filter_map(|g| {
-            let again = g.again.as_ref().and_then(|again| again.record.invitation.as_ref());
-            g.record.invitation.as_ref().or(again)
-        });
-        let (open, bytes) = open.fold((0, 0), |(n, sum), i| (n + 1, sum + i.tree.len()));
-        if open >= OPEN_INVITATIONS || bytes + invitation.tree.len() > OPEN_INVITATION_BYTES {
-            return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
+        let (known, from) = (known.is_some(), invitation.from);
+        let group = self.groups.get(&id).and_then(Group::tip);
+        if group.is_some_and(|tip| tip.keys.is_some()) {
+            // the way back of who is in the group already: no new invitation
+            if self.is_full(invitation.tree.len()) {
+                return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
+            }
+        } else if !self.admits(tx, from, invitation.tree.len())? {
+            return Ok(());
         }
-        if known.is_some() {
+        if known {
             return self.invited_back(tx, id, inviter, record);
         }
-        let (name, from) = (invitation.agreed.name.clone(), invitation.from);
+        let name = invitation.agreed.name.clone();
         let event = Event::Invitation { group: id, name, from };
         let group = Group::new(record, None);
         group.save(tx, &id)?;

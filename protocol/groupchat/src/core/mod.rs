@@ -26,6 +26,7 @@
 //! | [`loaded`] | MLS groups in memory |
 //! | [`clock`] | how far the own clock is off |
 //! | [`copied`] | a copy of this database that is in use |
+//! | [`strangers`] | who may invite this account |
 //! | [`gaps`] | missing messages |
 //! | [`notes`] | what installations say to each other that is no message |
 //! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
@@ -87,6 +88,7 @@ mod search;
 mod second;
 mod standing;
 mod state;
+mod strangers;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -118,6 +120,7 @@ use self::queue::Queue;
 use self::records::{AccountRecord, AwaitedRecord, ClockRecord, LinkRecord, RepeatRecord};
 use self::rejoin::{Chains, Requests};
 use self::repeats::RepeatName;
+use self::strangers::GuardRecord;
 use self::topics::Topics;
 use crate::account::RecordAssembler;
 use crate::api::{
@@ -200,6 +203,7 @@ struct Inner {
     copied: Option<CopiedRecord>,
     /// Accounts' logs beyond what groups attached.
     known: installations::Known,
+    guard: GuardRecord,
     // not kept:
     peer_clock: PeerClock,
     /// The error of the clock that was told of, in seconds.

@@ -97,9 +97,17 @@ impl<S: Store> Core<S> {
             key("", &[&prefix, &time, cursor.installation.as_bytes(), &number, &[0]])
         });
         let all = self.store.scan_from(&prefix, from.as_deref().unwrap_or(&prefix), limit)?;
-        let views =
-            all.into_iter().map(|(_, value)| message_view(&value)).collect::<Result<_, _>>()?;
+        let views = all
+            .into_iter()
+            .map(|(_, value)| self.message_view(&value))
+            .collect::<Result<_, _>>()?;
         Ok(Some(views))
+    }
+
+    fn message_view(&self, value: &[u8]) -> Result<MessageView, Fault> {
+        let mut view = message_view(value)?;
+        view.blocked = self.inner.guard.is_blocked(&view.account);
+        Ok(view)
     }
 
     /// One message.
@@ -114,7 +122,7 @@ impl<S: Store> Core<S> {
             &[id.group.as_bytes(), &time, id.installation.as_bytes(), &id.number.to_be_bytes()],
         );
         let Some(value) = self.store.get(&at)? else { return Ok(None) };
-        message_view(&value).map(Some)
+        self.message_view(&value).map(Some)
     }
 
     /// Reported gaps, of one group or of all, whatever became of them.
@@ -223,6 +231,7 @@ fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
         text: core.text().unwrap_or_default().to_owned(),
         time: core.time,
         waku_hash: record.waku_hash.to_string(),
+        blocked: false,
         sending: record.sending.map(Into::into),
     })
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `schema` | the version of all this: [`super::schema`] |
 //! | `copied` | [`super::copied::CopiedRecord`] |
+//! | `guard` | [`super::strangers::GuardRecord`] |
 //! | `account` | [`AccountRecord`] |
 //! | `linking` | [`LinkRecord`] |
 //! | `known/` account | its log's entries, where somebody in a group here departed |

@@ -110,6 +110,7 @@ impl Inner {
             event_cursor,
             copied: read(&overlay, super::copied::KEY)?,
             known: Known::default(),
+            guard: read(&overlay, super::strangers::KEY)?.unwrap_or_default(),
             peer_clock: PeerClock::default(),
             clock_told: None,
             topics: Topics::default(),

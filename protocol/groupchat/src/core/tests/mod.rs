@@ -25,6 +25,7 @@ mod repeats;
 mod restarts;
 mod segments;
 mod splits;
+mod strangers;
 mod vectors;
 
 use std::collections::BTreeMap;
