@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use waku_groupchat_core::Timestamp;
-use waku_groupchat_core::api::{Config, PublishKind};
+use waku_groupchat_core::api::views::{InstallationState, InstallationView};
+use waku_groupchat_core::api::{Command, Config, PublishKind};
+use waku_groupchat_core::{InstallationId, Timestamp};
 use waku_groupchat_waku::PubsubTopic;
 
 use super::sight::{Record, Sight};
 use crate::cast;
-use crate::network::{Links, Network, START};
+use crate::network::{Links, Network, NodeId, START};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// How likely it is on a day that somebody loses an installation.
+const REVOKED: f64 = 0.04;
 /// How long a publish takes to the observer, at least and at most.
 const WAY: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(600));
 
@@ -33,18 +36,20 @@ pub struct Lives {
 }
 
 /// What one account showed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Life {
     /// Its records, by day.
     pub records: Vec<Record>,
     /// How many installations were linked, after the first one.
     pub linked: usize,
+    /// How many were revoked.
+    pub revoked: usize,
     /// Publishes of linking: how many bytes each.
     pub linking: Vec<usize>,
 }
 
-/// One account's life. It begins with some of its installations and links the others on days of
-/// their own.
+/// One account's life. It begins with some of its installations, links the others on days of their
+/// own, and now and then loses one, which is revoked.
 ///
 /// # Panics
 ///
@@ -66,20 +71,42 @@ pub fn live(lives: &Lives, account: usize) -> Life {
     let off = rng.random_range(-lives.clock_off..=lives.clock_off);
     net.set_skew(first, off);
     let days: Vec<u64> = (at_first..all).map(|_| rng.random_range(1..lives.days.max(2))).collect();
-    let (mut links, mut live) = (at_first - 1, vec![1; lives.days as usize]);
+    let (mut links, mut revoked) = (at_first - 1, 0);
+    let mut live = vec![1; lives.days as usize];
     for day in 0..lives.days {
         links += days.iter().filter(|d| **d == day).count();
         for _ in 0..std::mem::take(&mut links) {
             let new = cast::link(&mut net, first);
             net.set_skew(new, off);
         }
-        let count = net.node(first).core().installations().expect("memory").len();
+        let gone = if rng.random_bool(REVOKED) { revoke(&mut net, first, &mut rng) } else { 0 };
+        revoked += gone;
+        let all = net.node(first).core().installations().expect("memory");
+        let count = all.iter().filter(|view| is_live(view)).count();
         live[day as usize] = count;
         let end = START + DAY * u32::try_from(day + 1).unwrap_or(u32::MAX);
         net.run_for(end.since(net.now()));
     }
     let linked = net.node_ids().count() - 1;
-    seen(&net, account, &live, linked, &mut rng)
+    Life { linked, revoked, ..seen(&net, account, &live, &mut rng) }
+}
+
+/// Puts one of the others out, as after a loss; how many that were.
+fn revoke(net: &mut Network, first: NodeId, rng: &mut ChaCha20Rng) -> usize {
+    let own = net.node(first).core().account().expect("memory").expect("an account").installation;
+    let all = net.node(first).core().installations().expect("memory");
+    let live = all.iter().filter(|view| is_live(view) && view.installation != own);
+    let others: Vec<InstallationId> = live.map(|view| view.installation).collect();
+    if others.is_empty() {
+        return 0;
+    }
+    let lost = others[rng.random_range(0..others.len())];
+    net.command(first, Command::Revoke { installations: vec![lost] }).expect("a live one");
+    1
+}
+
+fn is_live(view: &InstallationView) -> bool {
+    view.state == InstallationState::Live
 }
 
 /// Some delay, no loss: what is lost is published again, whoever lost it.
@@ -88,14 +115,8 @@ fn links() -> Links {
 }
 
 /// What the observer gets of it.
-fn seen(
-    net: &Network,
-    account: usize,
-    live: &[usize],
-    linked: usize,
-    rng: &mut ChaCha20Rng,
-) -> Life {
-    let mut life = Life { records: Vec::new(), linked, linking: Vec::new() };
+fn seen(net: &Network, account: usize, live: &[usize], rng: &mut ChaCha20Rng) -> Life {
+    let mut life = Life::default();
     let spread = (WAY.1 - WAY.0).as_nanos() as u64;
     for publish in net.published() {
         if publish.kind == PublishKind::Link {

@@ -14,7 +14,7 @@ const HIDDEN: usize = 24;
 const BATCH: usize = 64;
 const RATE: f32 = 0.002;
 /// Keeps weights small that say nothing.
-const DECAY: f32 = 0.002;
+const DECAY: f32 = 0.01;
 const BETA: (f32, f32) = (0.9, 0.999);
 /// Standardised numbers are cut here: one that is far off must not drown the others.
 const FARTHEST: f32 = 8.0;

@@ -130,14 +130,15 @@ fn content(own: &mut Vec<f32>, sights: &[Sight], histogram: &[f32]) {
     }
     for n in 0..SIGHTS {
         let payload = sights.get(n).map_or(&[][..], |s| &s.message.payload[..]);
-        let (mut same, mut zeros, mut longest, mut product) = (0_u32, 0_u32, 0_u32, 0.0_f64);
-        for pair in payload.windows(2) {
-            same += u32::from(pair[0] == pair[1]);
-            zeros = if pair[1] == 0 { zeros + 1 } else { 0 };
+        let (mut same, mut zeros, mut longest, mut product) = (0_u32, 0_u32, 0_u32, 0_i64);
+        for (one, next) in payload.iter().zip(payload.iter().skip(1)) {
+            same += u32::from(one == next);
+            zeros = if *next == 0 { zeros + 1 } else { 0 };
             longest = longest.max(zeros);
-            product += (f64::from(pair[0]) - 127.5) * (f64::from(pair[1]) - 127.5);
+            product += i64::from((2 * i32::from(*one) - 255) * (2 * i32::from(*next) - 255));
         }
         let length = payload.len().max(1) as f64;
+        let product = product as f64 / 4.0;
         own.push(((f64::from(same) - length / 256.0) / (length / 256.0).sqrt().max(1.0)) as f32);
         own.push(longest as f32);
         own.push((product / length.sqrt() / 5461.0) as f32);

@@ -44,25 +44,25 @@ impl Extent {
     /// What `make report` measures.
     pub const WHOLE: Self = Self {
         seed: 20_261_123,
-        train: 100,
-        test: 190,
+        train: 60,
+        test: 200,
         days: 24,
         most: 20,
-        train_pairs: 20_000,
-        test_pairs: 110_000,
-        epochs: 5,
+        train_pairs: 12_000,
+        test_pairs: 102_000,
+        epochs: 6,
         clock_off: 2,
     };
     /// What the tests do, which takes seconds.
     pub const SMALL: Self = Self {
         seed: 1,
-        train: 6,
-        test: 8,
-        days: 6,
-        most: 5,
-        train_pairs: 160,
+        train: 20,
+        test: 10,
+        days: 7,
+        most: 4,
+        train_pairs: 400,
         test_pairs: 240,
-        epochs: 12,
+        epochs: 40,
         clock_off: 0,
     };
 }
@@ -79,18 +79,22 @@ pub fn measure(extent: &Extent, tell: &mut dyn FnMut(&str)) -> Report {
     let lives = live_all(&Lives { seed, days, most, clock_off: 0 }, train + test);
     let (train_records, test_records) = split(&lives, train, days);
     tell("strings that recur are looked for");
-    let strings = strings(&train_records, &test_records, &mut rng);
+    let (strings, found) = strings(&test_records, &mut rng);
     let mut attacks = Vec::new();
     tell("a classifier learns to link records");
-    let honest = link(extent, [&train_records, &test_records], &mut rng);
+    let train_days = days_of(&train_records, None);
+    let test_days = days_of(&test_records, Some(&found));
+    let honest = linking::attack(&train_days, &test_days, extent.epochs, &mut rng);
+    drop((train_days, test_days));
     attacks.push(Attack::new("link-records-of-one-account", honest));
     tell("and with a tag planted");
     let planted = planted(extent, [&train_records, &test_records], &mut rng);
     drop((train_records, test_records));
     tell("records are made, and a classifier learns to tell many installations from few");
-    let count = made(extent, Leak::None, extent.test_pairs, &mut rng);
+    let count = made(extent, Leak::None, [extent.train_pairs, extent.test_pairs], &mut rng);
     attacks.push(Attack::new("tell-many-installations-from-few", count));
-    let sized = made(extent, Leak::Size, extent.test_pairs / 10 + 1, &mut rng);
+    let some = [extent.train_pairs.min(2_000), extent.test_pairs.min(10_000)];
+    let sized = made(extent, Leak::Size, some, &mut rng);
     let mut controls = vec![
         Attack::new("link-records-with-a-planted-tag-of-8-bytes", planted),
         Attack::new("tell-installations-from-a-planted-size", sized),
@@ -109,6 +113,7 @@ pub fn measure(extent: &Extent, tell: &mut dyn FnMut(&str)) -> Report {
         most_installations: most,
         records: lives.iter().map(|life| life.records.len()).sum(),
         linked: lives.iter().map(|life| life.linked).sum(),
+        revoked: lives.iter().map(|life| life.revoked).sum(),
         parts: parts(&lives),
         link_publishes: link_publishes(&lives),
         strings,
@@ -143,12 +148,18 @@ fn profiles(records: &[Vec<Record>], found: &[Vec<u64>]) -> Vec<Days> {
 
 /// Trains and asks, on what recurs in each side's own records.
 fn link(extent: &Extent, sides: [&[Vec<Record>]; 2], rng: &mut ChaCha20Rng) -> Advantage {
-    let [train, test] = sides.map(|records| {
-        let all: Vec<&Record> = records.iter().flatten().collect();
-        let found = recurring::find(&all, Of::Payload);
-        profiles(records, &recurring::by_record(&found, all.len()))
-    });
+    let [train, test] = sides.map(|records| days_of(records, None));
     linking::attack(&train, &test, extent.epochs, rng)
+}
+
+/// What a classifier gets of these accounts, with what recurs in their payloads.
+fn days_of(records: &[Vec<Record>], found: Option<&Recurring>) -> Vec<Days> {
+    let all: Vec<&Record> = records.iter().flatten().collect();
+    let by_record = match found {
+        Some(found) => recurring::by_record(found, all.len()),
+        None => recurring::by_record(&recurring::find(&all, Of::Payload), all.len()),
+    };
+    profiles(records, &by_record)
 }
 
 /// The same with 8 bytes of its account's in each record.
@@ -163,9 +174,10 @@ fn planted(extent: &Extent, sides: [&[Vec<Record>]; 2], rng: &mut ChaCha20Rng) -
     link(extent, [&train, &test], rng)
 }
 
-/// What recurs, beside what recurs where records are dealt out to accounts anew.
-fn strings(train: &[Vec<Record>], test: &[Vec<Record>], rng: &mut ChaCha20Rng) -> Strings {
-    let all: Vec<&Record> = train.iter().chain(test).flatten().collect();
+/// What recurs, beside what recurs where records are dealt out to accounts anew; and what of it is in
+/// payloads.
+fn strings(records: &[Vec<Record>], rng: &mut ChaCha20Rng) -> (Strings, Recurring) {
+    let all: Vec<&Record> = records.iter().flatten().collect();
     let dealt: Vec<usize> = dealt(&all, rng);
     let only = |found: &Recurring| {
         let real = recurring::only_within(found, |place| all[place].account);
@@ -174,21 +186,22 @@ fn strings(train: &[Vec<Record>], test: &[Vec<Record>], rng: &mut ChaCha20Rng) -
     let payload = recurring::find(&all, Of::Payload);
     let message = recurring::find(&all, Of::Message);
     let tag: [u8; TAG] = rng.random();
-    let with_tag: Vec<Record> = all
-        .iter()
-        .map(|r| if r.account == all[0].account { r.tagged(tag, 77) } else { (*r).clone() })
+    let some = records.iter().take(10).flatten();
+    let with_tag: Vec<Record> = some
+        .map(|r| if r.account == all[0].account { r.tagged(tag, 77) } else { r.clone() })
         .collect();
     let with_tag: Vec<&Record> = with_tag.iter().collect();
     let tagged = recurring::find(&with_tag, Of::Payload);
-    Strings {
+    let strings = Strings {
         records: all.len(),
         in_payloads: payload.len(),
         in_payloads_of_one_account: only(&payload).0,
         in_messages: message.len(),
         in_messages_of_one_account: only(&message).0,
         in_messages_of_one_dealt_account: only(&message).1,
-        found_when_planted: only(&tagged).0,
-    }
+        found_when_planted: recurring::only_within(&tagged, |place| with_tag[place].account),
+    };
+    (strings, payload)
 }
 
 /// Accounts for all records such that each gets others' records, one a day.
@@ -209,7 +222,12 @@ enum Leak {
 
 /// Records of a hundred accounts with few installations and a hundred with many; a third of them
 /// for training.
-fn made(extent: &Extent, leak: Leak, test_pairs: usize, rng: &mut ChaCha20Rng) -> Advantage {
+fn made(
+    extent: &Extent,
+    leak: Leak,
+    [train_pairs, test_pairs]: [usize; 2],
+    rng: &mut ChaCha20Rng,
+) -> Advantage {
     const ACCOUNTS: usize = 120;
     const TRAIN: usize = 40;
     let most = extent.most.max(MANY);
@@ -220,7 +238,7 @@ fn made(extent: &Extent, leak: Leak, test_pairs: usize, rng: &mut ChaCha20Rng) -
         let few = Maker::new(account, rng.random_range(1..FEW), &mut rng);
         let many = Maker::new(account, rng.random_range(MANY..=most), &mut rng);
         let all = if account < TRAIN {
-            extent.train_pairs.div_ceil(TRAIN)
+            train_pairs.div_ceil(TRAIN)
         } else {
             test_pairs.div_ceil(ACCOUNTS - TRAIN)
         };

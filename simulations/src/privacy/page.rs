@@ -12,7 +12,7 @@ pub fn page(report: &Report) -> String {
          register. Made by `make report` (seed {}); numbers for programs are in [privacy.json](privacy.json).\n\n\
          ## What was done\n\n\
          {} accounts of 1 to {} installations lived {} days on the virtual network: real cores, under virtual time. \
-         They linked {} installations on days of their own, and published {} records, one a day. The observer gets every publish \
+         They linked {} installations on days of their own, revoked {}, and published {} records, one a day. The observer gets every publish \
          whole (payload, content topic, timestamp, size) and the time at which it came, 30 to 600 ms after it left. Each account had \
          a network of its own, since registering takes nothing from others.\n\n",
         report.seed,
@@ -20,6 +20,7 @@ pub fn page(report: &Report) -> String {
         report.most_installations,
         report.days,
         report.linked,
+        report.revoked,
         report.records
     );
     attacks(&mut page, report);

@@ -96,6 +96,8 @@ pub struct Report {
     pub records: usize,
     /// Installations that were linked.
     pub linked: usize,
+    /// Installations that were revoked.
+    pub revoked: usize,
     /// What a record is from outside.
     pub parts: Vec<Parts>,
     /// Publishes of linking: how many of which size.
