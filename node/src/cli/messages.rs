@@ -116,10 +116,11 @@ fn lead(message: &MessageView, own: AccountId) -> String {
 
 /// What a message says, for people.
 pub(super) fn said(message: &MessageView) -> String {
-    match message.kind {
+    let said = match message.kind {
         MessageKind::Text => clean(&message.text),
         MessageKind::Left => "* left the group".to_owned(),
-    }
+    };
+    if message.blocked { format!("[blocked] {said}") } else { said }
 }
 
 /// How far an own message got, after two spaces.
@@ -155,6 +156,7 @@ mod tests {
             text: text.to_owned(),
             time: Timestamp::from_secs(1_763_860_953 + secs),
             waku_hash: String::new(),
+            blocked: false,
             sending,
         };
         let view = GroupView {

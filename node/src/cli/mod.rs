@@ -14,6 +14,7 @@ mod client;
 mod error;
 mod follow;
 mod group;
+mod guard;
 pub mod health;
 mod interrupt;
 mod link;
@@ -59,6 +60,8 @@ pub enum Command {
     Watch(watch::WatchArgs),
     /// Make, list and revoke tokens of the node's API
     Token(token::TokenArgs),
+    /// Block accounts, and say who may invite this one
+    Block(guard::GuardArgs),
     /// Remove all chat data of this installation; the node goes on without an account
     Wipe(wipe::WipeArgs),
 }
@@ -146,6 +149,7 @@ impl Command {
             Self::Missing(args) => &args.node,
             Self::Watch(args) => &args.node,
             Self::Token(args) => &args.node,
+            Self::Block(args) => &args.node,
             Self::Wipe(args) => &args.node,
         }
     }
@@ -159,6 +163,7 @@ impl Command {
             Self::Read(args) => messages::read(args, client),
             Self::Missing(args) => missing::run(args, client),
             Self::Token(args) => token::run(&args.command, client),
+            Self::Block(args) => guard::run(&args.command, client),
             Self::Wipe(args) => wipe::run(args, client),
             Self::Watch(args) => return watch::run(args, client).map(|()| None),
         };

@@ -154,6 +154,12 @@ impl Lines {
                 clean_line(name),
                 group.short()
             ),
+            Event::InvitationTurnedAway { from, reason, count } => {
+                format!(
+                    "an invitation from {} was turned away: {reason} ({count} so far)",
+                    from.short()
+                )
+            }
             Event::Joined { .. } => "joined".to_owned(),
             Event::MembersAdded { accounts, .. } => {
                 let who: Vec<_> = accounts.iter().map(|account| account.short()).collect();
@@ -243,6 +249,7 @@ mod tests {
             text: text.to_owned(),
             time: Timestamp::ZERO,
             waku_hash: String::new(),
+            blocked: false,
             sending,
         }
     }

@@ -109,6 +109,7 @@ fn message(line: &SaidLine) -> MessageView {
         text: line.text.clone(),
         time: Timestamp::from_secs(1),
         waku_hash: publish(line, true).what.hash,
+        blocked: false,
         sending: None,
     }
 }

@@ -77,6 +77,8 @@ codes! {
     NotAMember = NOT_FOUND "not-a-member";
     /// No such live installation in the account.
     UnknownInstallation = NOT_FOUND "unknown-installation";
+    /// The account is not blocked.
+    NotBlocked = NOT_FOUND "not-blocked";
     /// No such message here.
     UnknownMessage = NOT_FOUND "unknown-message";
     /// No such token here.
@@ -103,6 +105,8 @@ codes! {
     OtherInstallation = CONFLICT "other-installation";
     /// The account is in the group already.
     AlreadyMember = CONFLICT "already-member";
+    /// As many accounts are blocked as there can be.
+    TooManyBlocked = CONFLICT "too-many-blocked";
     /// There are as many tokens as there can be.
     TooManyTokens = CONFLICT "too-many-tokens";
     /// The first token is not revoked over the API.

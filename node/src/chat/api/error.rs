@@ -183,6 +183,8 @@ fn refused(error: &CommandError) -> Code {
         CommandError::NotInGroup(_) => Code::NotInGroup,
         CommandError::NotAMember(_) => Code::NotAMember,
         CommandError::OwnAccount => Code::OwnAccount,
+        CommandError::NotBlocked(_) => Code::NotBlocked,
+        CommandError::TooManyBlocked { .. } => Code::TooManyBlocked,
         CommandError::OnlyFirstInstallation => Code::OnlyFirstInstallation,
         CommandError::AlreadyMember(_) => Code::AlreadyMember,
         // Found out when the change is made, after the answer: events tell of it.

@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
-    AccountView, AskedChange, ChangeState, ChangeView, Evidence, GapState, GapView, GroupState,
-    GroupView, InstallationState, InstallationView, InvitationView, LinkRole, LinkView, MemberView,
-    MessageKind, MessageView, SendState, TryView,
+    AccountView, AskedChange, BlockedView, ChangeState, ChangeView, Evidence, GapState, GapView,
+    GroupState, GroupView, GuardView, InstallationState, InstallationView, InvitationView,
+    LinkRole, LinkView, MemberView, MessageKind, MessageView, SendState, TryView,
 };
 use waku_groupchat_core::api::{
-    self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role,
+    self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role, TurnedAway,
 };
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 use super::types::{
     AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
     Events, Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits,
-    LinkRequest, LinkRequested, Members, Messages, NewAccount, NewInvitations, NewMessage, NewRole,
-    NewToken, Policy, Profile, Removals, Revocations, Revoked, StreamClosed, StreamReady,
-    TokenList, TokenView, Wipe,
+    LinkRequest, LinkRequested, Members, Messages, NewAccount, NewGuard, NewInvitations,
+    NewMessage, NewRole, NewToken, Policy, Profile, Removals, Revocations, Revoked, StreamClosed,
+    StreamReady, TokenList, TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -137,6 +137,16 @@ fn groups(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "NewInvitations", &NewInvitations { cards: vec![card()] });
     put(all, "Inviting", &Inviting { accounts: vec![OTHER] });
     let waiting = InvitationView { group: GROUP, name, description, from: OTHER };
+    put(all, "NewGuard", &NewGuard { contacts_only: true });
+    let blocked = vec![BlockedView { account: OTHER, since: AT, invitations: 2 }];
+    let guard = GuardView {
+        contacts_only: true,
+        blocked,
+        turned_away_blocked: 2,
+        turned_away_strangers: 1,
+        turned_away_too_many: 0,
+    };
+    put(all, "GuardView", &guard);
     put(all, "Invitations", &Invitations { invitations: vec![waiting] });
 }
 
@@ -148,6 +158,7 @@ fn messages(all: &mut BTreeMap<&'static str, Value>) {
         text: "Who is in?".to_owned(),
         time: AT,
         waku_hash: format!("0x{}", "5f".repeat(32)),
+        blocked: false,
         sending: None,
     };
     let own = MessageView {
@@ -235,6 +246,7 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Invited { group: GROUP, account: OTHER, installations: 1 },
         Event::InvitationFailed { group: GROUP, account: OTHER, reason: "is full".to_owned() },
         Event::Invitation { group: GROUP, name: profile.0.clone(), from: OTHER },
+        Event::InvitationTurnedAway { from: OTHER, reason: TurnedAway::Stranger, count: 2 },
         Event::Joined { group: GROUP },
         Event::MembersAdded { group: GROUP, accounts: vec![OTHER] },
         Event::MembersRemoved { group: GROUP, accounts: vec![OTHER] },

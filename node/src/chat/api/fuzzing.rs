@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 12] = [
+pub(crate) const BODIES: [(&str, Target); 13] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -23,6 +23,7 @@ pub(crate) const BODIES: [(&str, Target); 12] = [
     ("LinkDigits", json::<types::LinkDigits>),
     ("Wipe", json::<types::Wipe>),
     ("Revocations", json::<types::Revocations>),
+    ("NewGuard", json::<types::NewGuard>),
 ];
 
 /// Every query there is.
@@ -76,6 +77,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("good-digits", r#"{"digits":"0412 7780"}"#.to_owned()),
         ("good-wipe", format!(r#"{{"installation":"{account}"}}"#)),
         ("good-revocations", format!(r#"{{"installations":["{account}"]}}"#)),
+        ("good-guard", r#"{"contactsOnly":true}"#.to_owned()),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

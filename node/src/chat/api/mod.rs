@@ -34,6 +34,8 @@
 //! | `GET /events/stream?after=` | | server-sent events (`stream.rs`) |
 //! | `POST /tokens` | [`types::NewToken`] | 201 [`types::CreatedToken`] |
 //! | `GET /tokens`, `DELETE /tokens/{id}` | | [`types::TokenList`], 204 |
+//! | `GET /guard`, `PUT /guard` | [`types::NewGuard`] | who may invite ([`GuardView`]), 204 |
+//! | `PUT /blocked/{account}`, `DELETE …` | | 204 |
 //! | `POST /wipe` | [`types::Wipe`] | 204 |
 //! | `GET /openapi.json` | | the OpenAPI document, without a token (`openapi.rs`) |
 //!
@@ -46,6 +48,7 @@
 //!
 //! [`AccountView`]: waku_groupchat_core::api::views::AccountView
 //! [`GroupView`]: waku_groupchat_core::api::views::GroupView
+//! [`GuardView`]: waku_groupchat_core::api::views::GuardView
 //! [`MessageView`]: waku_groupchat_core::api::views::MessageView
 
 mod accounts;
@@ -59,6 +62,7 @@ mod extract;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod groups;
+mod guard;
 mod invitations;
 mod linking;
 mod members;
@@ -151,9 +155,10 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
         AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
         HasAccount, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits, NoInvitation, NoLink,
-        NoScope, NotAMember, NotAllowed, NotInGroup, OnlyFirstInstallation, OtherInstallation,
-        OwnAccount, OwnInstallation, RepeatedAccount, TokenFile, TooManyCards, TooManyStreams,
-        TooManyTokens, Unfinished, UnknownGroup, UnknownInstallation, UnknownMessage, UnknownToken,
+        NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup, OnlyFirstInstallation,
+        OtherInstallation, OwnAccount, OwnInstallation, RepeatedAccount, TokenFile, TooManyBlocked,
+        TooManyCards, TooManyStreams, TooManyTokens, Unfinished, UnknownGroup, UnknownInstallation,
+        UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
     let revoking = [NoAccount, OwnInstallation, UnknownInstallation];
@@ -193,6 +198,10 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Read, &[], routes!(invitations::list))
         .core(Manage, answering, routes!(invitations::accept))
         .core(Manage, answering, routes!(invitations::decline))
+        .core(Read, &[], routes!(guard::show))
+        .core(Manage, &[NoAccount], routes!(guard::set))
+        .core(Manage, &[NoAccount, OwnAccount, TooManyBlocked], routes!(guard::block))
+        .core(Manage, &[NotBlocked], routes!(guard::unblock))
         .core(Send, &sending, routes!(messages::send))
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))

@@ -191,6 +191,15 @@ pub enum CloseReason {
     Stopped,
 }
 
+/// To `PUT /guard`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewGuard {
+    /// Take invitations only from accounts that share a group with this one, or that it has asked
+    /// into one.
+    pub contacts_only: bool,
+}
+
 /// To `POST /wipe`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -5,6 +5,7 @@ mod document;
 mod executors;
 mod fakes;
 mod fault;
+mod guard;
 mod http;
 mod junk;
 mod members;

@@ -85,6 +85,15 @@ pub(in crate::chat) enum Event {
         /// Who invited.
         from: AccountId,
     },
+    /// An invitation was turned away. Told at most once a minute for each reason.
+    InvitationTurnedAway {
+        /// Who invited.
+        from: AccountId,
+        /// Why.
+        reason: TurnedAway,
+        /// How many were turned away for this reason so far.
+        count: u64,
+    },
     /// This installation is in the group now.
     Joined {
         /// The group.
@@ -235,6 +244,18 @@ pub(in crate::chat) enum ChangeKind {
     Policy,
     /// New keys of the own leaf.
     Update,
+}
+
+/// Why an invitation was turned away.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum TurnedAway {
+    /// Its account is blocked.
+    Blocked,
+    /// Only known accounts may invite, and its account is not known.
+    Stranger,
+    /// As many wait as there can be, of one account or in all; those that came first stay.
+    TooMany,
 }
 
 /// Why an inbound message was refused.

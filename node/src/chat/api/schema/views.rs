@@ -262,9 +262,40 @@ pub(in crate::chat) struct MessageView {
     /// The Waku hash of the publish that brought it, of the first one for an own message.
     #[schema(pattern = "^0x[0-9a-f]{64}$")]
     waku_hash: String,
+    /// Whether its sender is blocked here; left out if not.
+    #[schema(required = false)]
+    blocked: bool,
     /// How far it got, for an own one.
     #[schema(required = false, nullable = false)]
     sending: Option<SendState>,
+}
+
+/// Who may invite the account.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct GuardView {
+    /// Only accounts that share a group with this one, or that it has asked into one.
+    contacts_only: bool,
+    /// Who is blocked.
+    blocked: Vec<BlockedView>,
+    /// Invitations of blocked accounts that were turned away.
+    turned_away_blocked: u64,
+    /// Invitations of accounts that are not known.
+    turned_away_strangers: u64,
+    /// Invitations for which there was no room.
+    turned_away_too_many: u64,
+}
+
+/// An account that is blocked.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct BlockedView {
+    /// Who.
+    account: AccountId,
+    /// Since when.
+    since: Timestamp,
+    /// How many invitations of it were turned away.
+    invitations: u64,
 }
 
 /// How a gap is known.

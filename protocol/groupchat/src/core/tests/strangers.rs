@@ -51,6 +51,8 @@ fn invitations_of_a_blocked_account_are_turned_away_with_a_count() {
     let alice = world.account(ALICE);
     world.command(BOB, Command::Block { account: alice });
     assert_eq!(waiting(&world), 1, "those that wait go, too");
+    // told at most once a minute
+    world.run(MINUTE);
     invites(&mut world, ALICE, &card);
     assert_eq!(waiting(&world), 1);
     assert_eq!(
