@@ -122,6 +122,8 @@ label! {
         Policy = "policy",
         /// New keys of the own leaf.
         Update = "update",
+        /// Bringing another installation of the own account in.
+        Installation = "installation",
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) fn change(change: ChangeKind) -> metrics::ChangeKind {
         ChangeKind::Role => metrics::ChangeKind::Role,
         ChangeKind::Policy => metrics::ChangeKind::Policy,
         ChangeKind::Update => metrics::ChangeKind::Update,
+        ChangeKind::Installation => metrics::ChangeKind::Installation,
     }
 }
 

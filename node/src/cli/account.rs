@@ -3,14 +3,17 @@
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use waku_groupchat_core::InstallationId;
 use waku_groupchat_core::api::views::{AccountView, InstallationState};
 
 use super::client::Client;
-use super::text::{date_time, fields, table};
+use super::text::{clean_line, date_time, fields, table};
 use super::wait::WaitArgs;
 use super::{CliError, NodeArgs, Page, link};
-use crate::chat::api::types::{CreatedAccount, Installations, NewAccount, Revocations, Revoked};
+use crate::chat::api::types::{
+    CreatedAccount, Installations, Label, NewAccount, Revocations, Revoked,
+};
 use crate::qr;
 
 /// `account` and what stands before its command.
@@ -57,6 +60,20 @@ pub(super) enum AccountCommand {
     LinkCancel,
     /// List the account's installations
     Installations,
+    /// Call an installation something; only the account's own installations see it
+    Label {
+        /// Which one, by id or by the beginning of one
+        installation: String,
+        /// What to call it; nothing takes the label away
+        #[arg(default_value = "")]
+        label: String,
+    },
+    /// Take this installation out of its account and of all groups, for good
+    Leave {
+        /// That this is meant
+        #[arg(long, required = true)]
+        yes: bool,
+    },
     /// Revoke other installations of the account, for good: lost ones, say
     Revoke {
         /// Whom, by id or by the beginning of one
@@ -97,6 +114,18 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
         AccountCommand::Installations => {
             let answer: Installations = client.get("/installations")?;
             Page::new(&answer, installations(&answer))
+        }
+        AccountCommand::Label { installation, label } => {
+            let all: Installations = client.get("/installations")?;
+            let id = named(&all, installation)?;
+            let body = Label { label: label.clone() };
+            let _: Value = client.put(&format!("/installations/{id}/label"), &body)?;
+            Page::new(&body, format!("Installation {} is called so now.\n", id.short()))
+        }
+        AccountCommand::Leave { yes: _ } => {
+            let _: Value = client.post("/installations/leave", &json!({}))?;
+            let text = "This installation leaves its account and all groups.\n".to_owned();
+            Page::new(&json!({}), text)
         }
         AccountCommand::Revoke { installations, added } => revoke(client, installations, *added),
     }
@@ -198,10 +227,11 @@ fn installations(answer: &Installations) -> String {
                 (InstallationState::Revoked, _) => "revoked",
             };
             let seen = i.last_seen.map(date_time).unwrap_or_default();
-            [i.installation.to_string(), date_time(i.added_at), by, state.to_owned(), seen]
+            let label = clean_line(i.label.as_deref().unwrap_or_default());
+            [i.installation.to_string(), label, date_time(i.added_at), by, state.to_owned(), seen]
         })
         .collect();
-    table(["INSTALLATION", "ADDED", "BY", "STATE", "LAST SEEN"], &rows)
+    table(["INSTALLATION", "LABEL", "ADDED", "BY", "STATE", "LAST SEEN"], &rows)
 }
 
 #[cfg(test)]
@@ -214,6 +244,7 @@ mod tests {
     fn one(number: u8, added: &[u8]) -> InstallationView {
         InstallationView {
             installation: InstallationId::from_bytes([number; 32]),
+            label: None,
             added_at: Timestamp::from_secs(1_763_860_953),
             added_by: None,
             this: number == 1,

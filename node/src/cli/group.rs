@@ -71,7 +71,7 @@ pub(super) enum GroupCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
-    /// Leave a group with this installation; others of the account stay in it
+    /// Leave a group, with all installations of the account
     Leave {
         /// Id, beginning of the id, or name
         group: String,

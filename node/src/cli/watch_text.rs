@@ -225,6 +225,7 @@ fn wish(change: ChangeKind) -> &'static str {
         ChangeKind::Role => "your change of a role",
         ChangeKind::Policy => "your change of the policy",
         ChangeKind::Update => "your renewal of keys",
+        ChangeKind::Installation => "an installation of this account",
     }
 }
 

@@ -114,6 +114,12 @@ labels! {
     LINK_STEP = "link step";
     /// Key: mark of an own message in a group, from the installation key; hash of the MLS message.
     OWN_MARK = "own mark";
+    /// Hash: nonce of an account's own group, over the account, its root entry and the creator.
+    OWN_GROUP = "own group";
+    /// Key: when an account's record leaves, from the registration secret; period.
+    REGISTRATION_TIME = "registration time";
+    /// Key: in which order its installations would publish it; period and installation.
+    REGISTRATION_ORDER = "registration order";
     /// Hash: name of a group, over its creator and a nonce.
     GROUP_ID = "group id";
     /// Hash: an attached log entry, in a group's log digest.

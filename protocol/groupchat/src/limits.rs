@@ -118,3 +118,11 @@ pub const CHAIN_COMMITS: usize = 2048;
 pub const CHAINS_AT_A_TIME: usize = 8;
 /// Most accounts whose logs are kept beyond what groups attached, for somebody departed from them.
 pub const DEPARTED_KEPT: usize = 4096;
+/// Most bytes of what an installation is called.
+pub const LABEL_BYTES: usize = 64;
+/// Most labels of installations that are kept.
+pub const OWN_LABELS: usize = 4096;
+/// Most groups of which is kept what the account decided in them.
+pub const OWN_MARKS: usize = 65_536;
+/// Most own key packages that are kept after they were replaced.
+pub const FORMER_PACKAGES: usize = 96;

@@ -4,14 +4,15 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use waku_groupchat_core::InstallationId;
 use waku_groupchat_core::api::views::AccountView;
 use waku_groupchat_core::api::{Answer, Command, CommandError};
 
 use super::error::ApiError;
-use super::extract::Json;
-use super::schema::views;
+use super::extract::{Json, Path};
+use super::schema::{self, views};
 use super::types::{
-    CreatedAccount, Installations, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
+    CreatedAccount, Installations, Label, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
     Revocations, Revoked,
 };
 use super::{Api, made_at};
@@ -120,4 +121,34 @@ pub(super) async fn revoke(
         Answer::Revoked { added } => Ok(JsonAnswer(Revoked { added })),
         _ => Err(ApiError::Answer),
     }
+}
+
+/// Call an installation something
+///
+/// Only the account's own installations see it.
+#[utoipa::path(
+    put, path = "/installations/{installation}/label", tag = "account", operation_id = "labelInstallation",
+    params(("installation" = schema::InstallationId, Path, description = "Which one")),
+    request_body = Label,
+    responses((status = 204, description = "On disk, and told to the others")),
+)]
+pub(super) async fn set_label(
+    State(api): State<Api>,
+    Path(installation): Path<InstallationId>,
+    Json(Label { label }): Json<Label>,
+) -> Result<StatusCode, ApiError> {
+    api.core.command(Command::SetLabel { installation, label }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take this installation out of its account
+///
+/// And out of all groups, for good. It answers nothing more then.
+#[utoipa::path(
+    post, path = "/installations/leave", tag = "account", operation_id = "leaveAccount",
+    responses((status = 204, description = "On disk, and on its way to the others")),
+)]
+pub(super) async fn leave(State(api): State<Api>) -> Result<StatusCode, ApiError> {
+    api.core.command(Command::LeaveAccount).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

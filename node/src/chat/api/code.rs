@@ -93,8 +93,8 @@ codes! {
     NotAllowed = CONFLICT "not-allowed";
     /// This installation is not in the group any more, or leaves it.
     NotInGroup = CONFLICT "not-in-group";
-    /// Only the account's first installation can do this for now.
-    OnlyFirstInstallation = CONFLICT "only-first-installation";
+    /// The account's only installation does not leave it.
+    LastInstallation = CONFLICT "last-installation";
     /// There are no digits to compare yet: the other installation has not answered.
     NoDigits = CONFLICT "no-digits";
     /// This installation was revoked, or has left its account.

@@ -185,7 +185,7 @@ fn refused(error: &CommandError) -> Code {
         CommandError::OwnAccount => Code::OwnAccount,
         CommandError::NotBlocked(_) => Code::NotBlocked,
         CommandError::TooManyBlocked { .. } => Code::TooManyBlocked,
-        CommandError::OnlyFirstInstallation => Code::OnlyFirstInstallation,
+        CommandError::LastInstallation => Code::LastInstallation,
         CommandError::AlreadyMember(_) => Code::AlreadyMember,
         // Found out when the change is made, after the answer: events tell of it.
         CommandError::Members(_) | CommandError::TooLarge { .. } => Code::Internal,

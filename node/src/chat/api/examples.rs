@@ -17,7 +17,7 @@ use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timesta
 
 use super::types::{
     AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
-    Events, Gaps, Groups, Installations, Invitations, Inviting, LinkAccepted, LinkDigits,
+    Events, Gaps, Groups, Installations, Invitations, Inviting, Label, LinkAccepted, LinkDigits,
     LinkRequest, LinkRequested, Members, Messages, NewAccount, NewGuard, NewInvitations,
     NewMessage, NewRole, NewToken, Policy, Profile, Removals, Revocations, Revoked, StreamClosed,
     StreamReady, TokenList, TokenView, Wipe,
@@ -77,6 +77,7 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "LinkAccepted", &LinkAccepted { installation: OTHER_INSTALLATION });
     let first = InstallationView {
         installation,
+        label: Some("Laptop".to_owned()),
         added_at: AT,
         added_by: None,
         this: true,
@@ -97,6 +98,7 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
         ..first.clone()
     };
     put(all, "Revocations", &Revocations { installations: vec![OTHER_INSTALLATION] });
+    put(all, "Label", &Label { label: "Laptop".to_owned() });
     put(all, "Revoked", &Revoked { added: vec![OTHER_INSTALLATION] });
     put(all, "Installations", &Installations { installations: vec![first, second] });
 }

@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 13] = [
+pub(crate) const BODIES: [(&str, Target); 14] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -24,6 +24,7 @@ pub(crate) const BODIES: [(&str, Target); 13] = [
     ("Wipe", json::<types::Wipe>),
     ("Revocations", json::<types::Revocations>),
     ("NewGuard", json::<types::NewGuard>),
+    ("Label", json::<types::Label>),
 ];
 
 /// Every query there is.
@@ -78,6 +79,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("good-wipe", format!(r#"{{"installation":"{account}"}}"#)),
         ("good-revocations", format!(r#"{{"installations":["{account}"]}}"#)),
         ("good-guard", r#"{"contactsOnly":true}"#.to_owned()),
+        ("good-label", r#"{"label":"Laptop"}"#.to_owned()),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

@@ -7,6 +7,8 @@
 //! | `POST /installations/requests` | [`types::NewAccount`] | 201 [`types::LinkRequested`] |
 //! | `POST /installations` | [`types::LinkRequest`] | 202 [`types::LinkAccepted`] |
 //! | `GET /installations` | | [`types::Installations`] |
+//! | `PUT /installations/{installation}/label` | [`types::Label`] | 204 |
+//! | `POST /installations/leave` | | 204 |
 //! | `POST /installations/revocations` | [`types::Revocations`] | [`types::Revoked`] |
 //! | `GET /installations/link` | | [`views::LinkView`](waku_groupchat_core::api::views::LinkView) |
 //! | `POST /installations/link/digits` | [`types::LinkDigits`] | [`types::Compared`] |
@@ -154,13 +156,14 @@ pub(super) fn document() -> String {
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
         AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
-        HasAccount, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits, NoInvitation, NoLink,
-        NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup, OnlyFirstInstallation,
+        HasAccount, LastInstallation, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits,
+        NoInvitation, NoLink, NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup,
         OtherInstallation, OwnAccount, OwnInstallation, RepeatedAccount, TokenFile, TooManyBlocked,
         TooManyCards, TooManyStreams, TooManyTokens, Unfinished, UnknownGroup, UnknownInstallation,
         UnknownMessage, UnknownToken,
     };
-    let linking = &[NoAccount, LinkRequest, OnlyFirstInstallation];
+    let linking = &[NoAccount, LinkRequest];
+    let naming = &[NoAccount, Length, UnknownInstallation];
     let revoking = [NoAccount, OwnInstallation, UnknownInstallation];
     let inside = [NoAccount, UnknownGroup, NotInGroup, Copied];
     let changing = [inside.as_slice(), &[NotAllowed, Busy]].concat();
@@ -183,6 +186,8 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Admin, &[NoLink], routes!(linking::request_code))
         .core(Read, &[], routes!(accounts::installations))
         .core(Admin, &revoking, routes!(accounts::revoke))
+        .core(Admin, naming, routes!(accounts::set_label))
+        .core(Admin, &[NoAccount, LastInstallation, Copied], routes!(accounts::leave))
         .core(Manage, &[NoAccount, Length], routes!(groups::create))
         .core(Read, &[], routes!(groups::list))
         .core(Read, &[UnknownGroup], routes!(groups::show))

@@ -13,7 +13,7 @@ pub use self::group::{
     Changes, CreatedGroup, Groups, Invitations, Inviting, Members, NewInvitations, NewRole, Policy,
     Profile, Removals,
 };
-pub use self::link::{Compared, LinkDigits, Revocations, Revoked};
+pub use self::link::{Compared, Label, LinkDigits, Revocations, Revoked};
 use super::schema::{self, events, views};
 use crate::chat::access::Scope;
 

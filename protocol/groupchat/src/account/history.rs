@@ -83,6 +83,22 @@ impl Log {
         all
     }
 
+    /// The create and root entries, by their rank: the one that counts is the last.
+    pub fn roots(&self) -> Vec<EntryHash> {
+        let mut ranked: Vec<(u64, std::cmp::Reverse<EntryHash>)> = self
+            .entries()
+            .into_iter()
+            .filter_map(|entry| match entry.body().kind {
+                EntryKind::Create { counter, .. } | EntryKind::Root { counter, .. } => {
+                    Some((counter, std::cmp::Reverse(entry.hash())))
+                }
+                _ => None,
+            })
+            .collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, hash)| hash.0).collect()
+    }
+
     /// The entry that a new card was last said with, by its commitment: of several that do not know
     /// of each other, the one of lower hash.
     pub fn card_commitment(&self) -> Option<[u8; 32]> {

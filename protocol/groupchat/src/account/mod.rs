@@ -27,7 +27,7 @@ mod link_step;
 mod live;
 mod log;
 mod parts;
-mod proto;
+pub(crate) mod proto;
 mod record;
 mod text;
 #[cfg(test)]

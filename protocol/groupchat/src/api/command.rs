@@ -25,6 +25,15 @@ pub enum Command {
     },
     /// Give up the linking that is under way.
     CancelLink,
+    /// Call an installation of the own account something. Only the account's installations see it.
+    SetLabel {
+        /// Which one.
+        installation: InstallationId,
+        /// At most [`crate::limits::LABEL_BYTES`] bytes of UTF-8; none takes the label away.
+        label: String,
+    },
+    /// Take this installation out of its account and of all groups, for good.
+    LeaveAccount,
     /// Put other installations of the own account out, for good: they are taken out of every group,
     /// and nobody who has heard of it accepts what they send.
     Revoke {
@@ -208,6 +217,9 @@ pub enum CommandError {
          directory"
     )]
     Ended,
+    /// The account's only installation does not leave it.
+    #[error("this is the account's only installation: link another one first")]
+    LastInstallation,
     /// An installation revokes others.
     #[error("name other installations of the account than this one")]
     OwnInstallation,
@@ -244,9 +256,6 @@ pub enum CommandError {
     /// MLS refuses the change of members.
     #[error("the members cannot be changed that way: {0}")]
     Members(String),
-    /// Until accounts keep a group of their own, its first installation takes in others.
-    #[error("only the account's first installation takes in others for now")]
-    OnlyFirstInstallation,
     /// Too many cards at once.
     #[error("at most {max} accounts can be invited at once, got {got}")]
     TooManyCards {

@@ -6,11 +6,13 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::views::{AccountView, GroupView, InvitationView, LinkView, MessageView};
+use super::views::{
+    AccountView, GroupView, InstallationView, InvitationView, LinkView, MessageView,
+};
 use super::{Answer, Command, Event};
 
 /// Fields of events and views that hold texts of people, cards, or what links installations.
-const TEXTS: [&str; 6] = ["card", "description", "digits", "name", "request", "text"];
+const TEXTS: [&str; 7] = ["card", "description", "digits", "label", "name", "request", "text"];
 
 /// Stands for a text.
 struct Hidden<'t>(&'t str);
@@ -33,6 +35,12 @@ impl fmt::Debug for Command {
                 f.debug_struct("ConfirmLink").field("digits", &Hidden(digits)).finish()
             }
             Self::CancelLink => f.write_str("CancelLink"),
+            Self::SetLabel { installation, label } => f
+                .debug_struct("SetLabel")
+                .field("installation", installation)
+                .field("label", &Hidden(label))
+                .finish(),
+            Self::LeaveAccount => f.write_str("LeaveAccount"),
             Self::Revoke { installations } => {
                 f.debug_struct("Revoke").field("installations", installations).finish()
             }
@@ -146,7 +154,7 @@ macro_rules! hiding {
     };
 }
 
-hiding!(AccountView, Event, GroupView, InvitationView, LinkView, MessageView);
+hiding!(AccountView, Event, GroupView, InstallationView, InvitationView, LinkView, MessageView);
 
 #[cfg(test)]
 mod tests {

@@ -211,6 +211,40 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The group that it is about, if it is about one.
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Invited { group, .. }
+            | Self::InvitationFailed { group, .. }
+            | Self::Invitation { group, .. }
+            | Self::Joined { group }
+            | Self::MembersAdded { group, .. }
+            | Self::MembersRemoved { group, .. }
+            | Self::RolesChanged { group }
+            | Self::Removed { group }
+            | Self::Waiting { group }
+            | Self::Rejoined { group }
+            | Self::Split { group, .. }
+            | Self::Reordered { group, .. }
+            | Self::ChangeFailed { group, .. }
+            | Self::ProfileChanged { group, .. }
+            | Self::Copied { group } => Some(*group),
+            Self::Message { id, .. } | Self::MessageState { id, .. } => Some(id.group),
+            Self::Gap { gap } => Some(gap.group),
+            Self::Refused { group, .. } => *group,
+            Self::InstallationLinked { .. }
+            | Self::InstallationEnded { .. }
+            | Self::LinkDigits { .. }
+            | Self::LinkFailed { .. }
+            | Self::InvitationTurnedAway { .. }
+            | Self::Registered { .. }
+            | Self::ClockOff { .. }
+            | Self::ClockRight => None,
+        }
+    }
+}
+
 /// Why an invitation was turned away.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
@@ -263,6 +297,8 @@ pub enum ChangeKind {
     Policy,
     /// New keys of the own leaf.
     Update,
+    /// Bringing another installation of the own account in.
+    Installation,
 }
 
 /// Why an inbound message was refused.

@@ -254,6 +254,9 @@ pub struct Config {
     pub registration_delay: Duration,
     /// Invitation envelopes leave at a random time within this. Default 30 s.
     pub invitation_delay: Duration,
+    /// A new installation of the own account is brought into each group at a random time within this,
+    /// by who took it in; within as long again, by others. Default 10 minutes.
+    pub installation_delay: Duration,
     /// A sync leaves at a random time after activity in a group, not before this; later in large
     /// groups. Default one minute.
     pub sync_after: Duration,
@@ -289,6 +292,7 @@ impl Config {
             registration_period: Duration::from_secs(86_400),
             registration_delay: Duration::from_secs(1800),
             invitation_delay: Duration::from_secs(30),
+            installation_delay: Duration::from_secs(600),
             sync_after: Duration::from_secs(60),
             quiet: Duration::from_secs(86_400),
             answer_within: Duration::from_secs(10),

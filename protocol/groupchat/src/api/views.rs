@@ -24,11 +24,14 @@ pub struct AccountView {
 }
 
 /// An installation that the own account has, or had.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallationView {
     /// The installation.
     pub installation: InstallationId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// When it was added, by the adder's clock.
     pub added_at: Timestamp,
     /// Who added it; the account's root for the first.

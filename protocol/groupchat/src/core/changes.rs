@@ -132,7 +132,7 @@ impl Inner {
         match change {
             Change::Profile { .. } => needs(Right::Profile),
             Change::Policy(_) => needs(Right::Policy),
-            Change::Update | Change::Leave { .. } => Ok(()),
+            Change::Update | Change::Leave { .. } | Change::AddOwn { .. } => Ok(()),
             Change::Role { account, role } => {
                 if *account == own && *role < authority.named(own) {
                     return Ok(());
@@ -211,6 +211,12 @@ impl Inner {
                     continue;
                 }
             }
+            if let Change::AddOwn { installation } = &change
+                && !self.plan_own(tx, &mut plan, *installation)
+            {
+                self.forget_change(tx, id, sequence)?;
+                continue;
+            }
             plan.take(sequence, change);
         }
         if plan.fulfils.is_empty() {
@@ -267,6 +273,7 @@ impl Inner {
                 group.account_of(installation).is_none()
             }
             Change::Update => plan.update,
+            Change::AddOwn { installation } => group.account_of(installation).is_some(),
         }
     }
 
@@ -306,6 +313,8 @@ impl Plan {
                 self.words.push((installation, pb::SignedWord { core, signature }));
             }
             Change::Update => self.update = true,
+            // whom it brings stands in the plan already
+            Change::AddOwn { .. } => {}
         }
     }
 }
@@ -320,12 +329,13 @@ impl Change {
             Self::Role { account, .. } => (3, *account.as_bytes()),
             Self::Remove { installation } => (4, *installation.as_bytes()),
             Self::Leave { installation, .. } => (5, *installation.as_bytes()),
+            Self::AddOwn { installation } => (6, *installation.as_bytes()),
         }
     }
 
     /// Whether somebody here asked for it: the others follow from what members do.
     pub(super) fn was_asked(&self) -> bool {
-        !matches!(self, Self::Leave { .. } | Self::Update)
+        !matches!(self, Self::Leave { .. } | Self::Update | Self::AddOwn { .. })
     }
 
     /// Its name for people and programs.
@@ -337,6 +347,7 @@ impl Change {
             Self::Role { .. } => ChangeKind::Role,
             Self::Policy(_) => ChangeKind::Policy,
             Self::Update => ChangeKind::Update,
+            Self::AddOwn { .. } => ChangeKind::Installation,
         }
     }
 }

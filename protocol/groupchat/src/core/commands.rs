@@ -24,6 +24,8 @@ impl Inner {
             return Err(Stop::Command(CommandError::Ended));
         }
         match command {
+            Command::SetLabel { installation, label } => self.set_label(tx, installation, label),
+            Command::LeaveAccount => self.leave_account(tx),
             Command::Revoke { installations } => self.revoke(tx, &installations),
             Command::CreateAccount => self.create_account(tx),
             Command::RequestLink => self.request_link(tx),
@@ -106,6 +108,8 @@ impl Inner {
         };
         let (account, installation) = (record.account, record.installation);
         self.account = Some(record);
+        let log = self.own_log()?;
+        self.see_own_log(&log);
         self.new_key_package(tx)?;
         self.save_account(tx)?;
         write(tx.overlay, key("clock", &[]), &self.clock)?;

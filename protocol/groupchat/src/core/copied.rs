@@ -125,7 +125,8 @@ impl Inner {
     /// and no keys of groups. By linking, the account gets an installation that can go on.
     pub(super) fn may_leave(&self, kind: &OutgoingKind) -> bool {
         let of_no_group = matches!(kind, OutgoingKind::Link | OutgoingKind::Registration { .. });
-        self.is_live() && (self.copied.is_none() || of_no_group)
+        // who leaves its account says so to the end
+        (self.is_live() || self.known.left) && (self.copied.is_none() || of_no_group)
     }
 
     /// That no copy was noticed: else nothing new is made.

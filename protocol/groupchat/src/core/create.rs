@@ -29,12 +29,26 @@ impl Inner {
         name: String,
         description: String,
     ) -> Result<Answer, Stop> {
-        let own = self.own()?;
-        let (installation, account) = (own.installation, own.account);
-        let (entries, signing) = (own.log.clone(), own.key());
+        self.own()?;
         super::commands::profile(&name, &description)?;
         let mut nonce = [0; 16];
         self.rng.fill(&mut nonce);
+        let group = self.make_group(tx, nonce, name, description)?;
+        self.spread_into(tx, group)?;
+        Ok(Answer::GroupCreated { group })
+    }
+
+    /// Makes a group with this nonce.
+    pub(super) fn make_group(
+        &mut self,
+        tx: &mut Tx<'_>,
+        nonce: [u8; 16],
+        name: String,
+        description: String,
+    ) -> Result<GroupId, Stop> {
+        let own = self.own()?;
+        let (installation, account) = (own.installation, own.account);
+        let (entries, signing) = (own.log.clone(), own.key());
         let id = super::agreed::group_id(installation, &nonce);
         let mut log = LogSet::default();
         log.extend(&entries);
@@ -74,7 +88,7 @@ impl Inner {
         self.plan_leaf_update(tx, id, false)?;
         self.keep_rejoin(tx, id, first)?;
         self.topics.clear();
-        Ok(Answer::GroupCreated { group: id })
+        Ok(id)
     }
 
     /// The record of a new state.

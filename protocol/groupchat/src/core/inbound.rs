@@ -52,6 +52,7 @@ impl Inner {
                 self.group_message(tx, (group, state), period, message, (at, heard))
             }
             Target::Inbox { period } => self.envelope(tx, period, message),
+            Target::OwnRecord { period } => self.own_record_part(tx, period, message),
             Target::Record { group, account, period } => {
                 self.record_part(tx, (group, account), period, message)
             }

@@ -422,7 +422,10 @@ impl Inner {
             RecordOutcome::NotOurs | RecordOutcome::Taken | RecordOutcome::Duplicate => {
                 return Ok(());
             }
-            RecordOutcome::Record(record) => record,
+            RecordOutcome::Record(record) => {
+                self.learn(tx, &record.log.encoded_entries())?;
+                record
+            }
             RecordOutcome::RefusedPart(_) | RecordOutcome::Refused(_) => {
                 return self.refuse(tx, Some(group), None, RefusedReason::Invalid);
             }

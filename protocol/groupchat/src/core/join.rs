@@ -13,6 +13,7 @@ use super::invite::{ENVELOPE_CLASS, SLOT_BYTES, SLOT_PLAIN_BYTES, SLOTS};
 use super::loaded::{Loaded, Place};
 use super::log_set::LogSet;
 use super::members;
+use super::own_group::Mark;
 use super::records::{
     AwaitedRecord, GroupRecord, InvitationRecord, InviterRecord, Secret32, key, read, write,
 };
@@ -53,14 +54,7 @@ impl Inner {
         if content.len() != SLOTS * SLOT_BYTES {
             return self.refuse(tx, None, None, RefusedReason::Malformed);
         }
-        let mine = own.key_packages.iter().find(|(i, _)| *i == own.installation);
-        let Some((_, package)) = mine else { return Ok(()) };
-        let provider = self.global_provider(tx);
-        let Some(opener) = mls::slot::Opener::new(&provider, package)? else { return Ok(()) };
-        let slot = content
-            .chunks_exact(SLOT_BYTES)
-            .find_map(|slot| opener.open(&provider, mls::slot::Use::Slot, slot))
-            .and_then(|plain| parse_slot(&plain));
+        let slot = self.open_slot(tx, &content)?;
         // no slot opens: it is for the account's other installations
         let Some(slot) = slot else { return Ok(()) };
         let Ok(content_key) = <[u8; 32]>::try_from(slot.content_key.as_slice()) else {
@@ -248,8 +242,9 @@ impl Inner {
         }
         let (known, from) = (known.is_some(), invitation.from);
         let group = self.groups.get(&id).and_then(Group::tip);
-        if group.is_some_and(|tip| tip.keys.is_some()) {
-            // the way back of who is in the group already: no new invitation
+        let inside = group.is_some_and(|tip| tip.keys.is_some());
+        if inside || self.is_for_account(id, (inviter, from)) {
+            // the way back of who is in the group already, or the account is: no new invitation
             if self.is_full(invitation.tree.len()) {
                 return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
             }
@@ -257,7 +252,12 @@ impl Inner {
             return Ok(());
         }
         if known {
-            return self.invited_back(tx, id, inviter, record);
+            let by_own = self.is_from_own(id, (inviter, from));
+            self.invited_back(tx, id, inviter, record)?;
+            if by_own {
+                self.joins_unasked(tx, id, (inviter, from))?;
+            }
+            return Ok(());
         }
         let name = invitation.agreed.name.clone();
         let event = Event::Invitation { group: id, name, from };
@@ -266,6 +266,9 @@ impl Inner {
         write(tx.overlay, inviter_key(&id), &InviterRecord { inviter, state: None })?;
         self.groups.insert(id, group);
         self.topics.clear();
+        if self.joins_unasked(tx, id, (inviter, from))? {
+            return Ok(());
+        }
         self.emit(tx, event)
     }
 
@@ -384,6 +387,7 @@ impl Inner {
         self.emit(tx, Event::Joined { group: id })?;
         self.learn(tx, &entries)?;
         self.mind_departed(tx, id)?;
+        self.joined_for_all(tx, id)?;
         self.wait_for_quiet(tx, id);
         self.plan_leaf_update(tx, id, true)?;
         self.replay(tx, id, state, at);
@@ -404,6 +408,7 @@ impl Inner {
         self.groups.remove(&id);
         tx.overlay.delete(key("group/", &[id.as_bytes()]));
         self.topics.clear();
+        self.mark_group(tx, id, Mark::Declined)?;
         Ok(Answer::Done)
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::loaded::Place;
+use super::own_group::Mark;
 use super::records::{Change, ChangeRecord};
 use super::{Fault, Inner, Stop, Tx};
 use crate::api::Answer;
@@ -15,8 +16,15 @@ use crate::{GroupId, MessageId};
 const LEAVER_WITHIN: Duration = Duration::from_secs(30);
 
 impl Inner {
-    /// Says that this installation leaves. What it said before is sent on; nothing follows it.
+    /// Says that this installation leaves, and lets the account's others leave too.
     pub(super) fn leave(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
+        let answer = self.leave_here(tx, id)?;
+        self.mark_group(tx, id, Mark::Left)?;
+        Ok(answer)
+    }
+
+    /// Says that this installation leaves. What it said before is sent on; nothing follows it.
+    pub(super) fn leave_here(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<Answer, Stop> {
         self.inside(id)?;
         let key = self.own_leaf_key(tx, id)?;
         let answer = self.say(tx, id, Content::Leave(key))?;

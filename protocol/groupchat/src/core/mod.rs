@@ -31,6 +31,7 @@
 //! | [`notes`] | what installations say to each other that is no message |
 //! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
 //! | [`register`], [`linking`] | the own account on the network |
+//! | [`own_group`], [`packages`] | what the account's installations share; key packages |
 //! | [`installations`] | who is live in accounts, and what follows for who is not |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
@@ -73,6 +74,8 @@ mod log_set;
 mod members;
 mod notes;
 mod outbox;
+mod own_group;
+mod packages;
 mod queries;
 mod queue;
 mod reading;
@@ -204,6 +207,10 @@ struct Inner {
     /// Accounts' logs beyond what groups attached.
     known: installations::Known,
     guard: GuardRecord,
+    /// What the account's installations share.
+    shared: own_group::Shared,
+    /// Own key packages that were replaced.
+    former_packages: Vec<packages::FormerPackage>,
     // not kept:
     peer_clock: PeerClock,
     /// The error of the clock that was told of, in seconds.
@@ -214,6 +221,8 @@ struct Inner {
     in_flight: BTreeMap<PublishId, (Timestamp, u64)>,
     fetches: BTreeMap<FetchId, (Timestamp, Fetching)>,
     assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,
+    /// The own account's records of some periods, as others publish them.
+    own_records: BTreeMap<u64, RecordAssembler>,
     segments: segment::Assembler,
     refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
     requests: Requests,
@@ -413,6 +422,7 @@ impl Inner {
         self.resume(tx)?;
         self.upkeep_due(tx)?;
         self.registration_due(tx)?;
+        self.telling_due(tx)?;
         self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
         self.repeats_due(tx)?;
@@ -428,6 +438,7 @@ impl Inner {
     fn next_due(&self) -> Option<Timestamp> {
         [
             self.next_registration(),
+            self.next_telling(),
             self.next_intent(),
             self.next_repeat(),
             self.next_change(),
@@ -452,6 +463,9 @@ impl Inner {
     }
 
     fn emit(&mut self, tx: &mut Tx<'_>, event: Event) -> Result<(), Fault> {
+        if event.group().is_some_and(|group| self.is_own_group(&group)) {
+            return Ok(());
+        }
         self.event_cursor += 1;
         let record = EventRecord { cursor: self.event_cursor, at: tx.now, event };
         let json =

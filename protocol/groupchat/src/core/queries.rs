@@ -42,7 +42,8 @@ impl<S: Store> Core<S> {
 
     /// All groups, those one is invited to among them.
     pub fn groups(&self) -> Result<Vec<GroupView>, Fault> {
-        Ok(self.inner.groups.iter().map(|(id, group)| group_view(*id, group)).collect())
+        let shown = self.inner.groups.iter().filter(|(id, _)| !self.inner.is_own_group(id));
+        Ok(shown.map(|(id, group)| group_view(*id, group)).collect())
     }
 
     /// One group.
@@ -132,6 +133,7 @@ impl<S: Store> Core<S> {
             .groups
             .iter()
             .filter(|(group, _)| id.is_none_or(|id| id == **group))
+            .filter(|(group, _)| !self.inner.is_own_group(group))
             .flat_map(|(group, g)| {
                 g.gaps.iter().filter_map(|(&(i, n), gap)| gap.view(*group, i, n))
             })
@@ -144,6 +146,7 @@ impl<S: Store> Core<S> {
             .inner
             .groups
             .iter()
+            .filter(|(id, _)| !self.inner.is_own_group(id))
             .filter_map(|(id, group)| {
                 group.open_invitation().map(|invitation| InvitationView {
                     group: *id,
@@ -208,7 +211,7 @@ fn group_view(id: GroupId, group: &Group) -> GroupView {
     }
 }
 
-fn group_state(group: &Group) -> GroupState {
+pub(super) fn group_state(group: &Group) -> GroupState {
     let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
     match (&group.record.invitation, inside) {
         (Some(_), _) => GroupState::Invited,

@@ -98,7 +98,7 @@ impl Inner {
             self.mark_seen(tx, id, bytes);
             return self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed);
         };
-        let checked = check(&signed, &origin);
+        let checked = self.checked(&signed, &origin);
         // A wrong time may be the envelope's fault, and any member can make another envelope.
         if checked != Err(RefusedReason::Time) {
             self.mark_seen(tx, id, bytes);
@@ -206,6 +206,11 @@ impl Inner {
         match &core.content {
             Content::Text(_) => self.emit(tx, Event::Message { id: message, account })?,
             Content::Leave(_) => self.left(tx, core, &kept)?,
+            Content::Own(update) => {
+                if !self.own_update(tx, installation, update)? {
+                    self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed)?;
+                }
+            }
         }
         self.close_gap(tx, id, installation, core.number)?;
         self.withdraw_claims(tx, id, installation, core.number, core.time)?;
@@ -240,10 +245,17 @@ impl Inner {
             return self.refuse(tx, Some(group), Some(installation), RefusedReason::Revoked);
         }
         let origin = Origin { group, installation, account, epoch, hash, at };
-        match check(&signed, &origin) {
+        match self.checked(&signed, &origin) {
             Ok(core) => self.read_core(tx, &origin, &core, signed),
             Err(reason) => self.refuse(tx, Some(group), Some(installation), reason),
         }
+    }
+
+    /// The core, if it fits where it came from: updates of an account belong into its own group.
+    fn checked(&self, signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedReason> {
+        let core = check(signed, origin)?;
+        let own = matches!(core.content, Content::Own(_));
+        if own && !self.is_own_group(&origin.group) { Err(RefusedReason::Core) } else { Ok(core) }
     }
 
     /// Whether the hashes that neighbouring cores name are those of the cores held.

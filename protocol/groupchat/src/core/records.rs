@@ -7,6 +7,8 @@
 //! | `guard` | [`super::strangers::GuardRecord`] |
 //! | `account` | [`AccountRecord`] |
 //! | `linking` | [`LinkRecord`] |
+//! | `own/label/` installation, `own/mark/` group | [`super::own_group`]: what own installations share |
+//! | `package/` 16 bytes of the hash of a key package | [`super::packages::FormerPackage`] |
 //! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
@@ -111,7 +113,7 @@ pub(crate) struct AccountRecord {
     pub(crate) log: Vec<Vec<u8>>,
     /// The newest key package of each live installation that is known here.
     pub(crate) key_packages: Vec<(InstallationId, Vec<u8>)>,
-    /// Whether this installation publishes the account's records: the one that created it.
+    /// Kept for the format: every installation publishes the account's records.
     pub(crate) publishes: bool,
     /// When the next record leaves.
     pub(crate) register_at: Timestamp,

@@ -1,63 +1,156 @@
 //! The own registration record: once in each period, at a random time, whatever happened.
+//!
+//! Each installation can publish it. When the record leaves, and in which order the installations
+//! would publish it, all of them derive from the registration secret and the period; so the time is
+//! random for everybody else, and the same however many installations there are. The first in the
+//! order publishes; each of the others waits for its own turn, and stays silent once it hears the
+//! record of the period, whoever made it.
+
+use std::time::Duration;
 
 use waku_groupchat_waku::WakuMessage;
 
 use super::records::OutgoingKind;
 use super::topics::period;
 use super::{Fault, Inner, Tx};
-use crate::Timestamp;
-use crate::account::{KeyPackages, PARTS, Record, seal_record};
+use crate::account::{
+    KeyPackages, PARTS, Record, RecordAssembler, RecordOutcome, RegistrationSecret, seal_record,
+};
 use crate::api::Event;
+use crate::kdf::{derive, label};
 use crate::limits::RECORD_PERIODS;
-use crate::mls;
+use crate::{InstallationId, Timestamp};
 
 /// The parts of a record leave within this part of a period, each at a random time.
-const SPREAD: u32 = 48;
+const SPREAD: u32 = 96;
+/// The next one in the order waits for this part of a period.
+const TURN: u32 = 48;
+/// Records leave in this part of a period, so that everybody's turn comes in it.
+const FIRST_PART: u32 = 2;
+/// Periods whose records are put together at a time.
+const PERIODS: usize = 3;
 
 impl Inner {
-    /// Makes the key package by which this installation is invited, once.
-    pub(super) fn new_key_package(&mut self, tx: &Tx<'_>) -> Result<(), Fault> {
-        let Some(own) = &self.account else { return Ok(()) };
-        let (installation, signing) = (own.installation, own.key());
-        let identity = super::members::identity(own.account, installation);
-        let provider = self.global_provider(tx);
-        let package = mls::package::create(&provider, &signing, &identity)?;
-        if let Some(own) = &mut self.account {
-            own.key_packages.retain(|(i, _)| *i != installation);
-            own.key_packages.push((installation, package.bytes));
-        }
-        Ok(())
-    }
-
     pub(super) fn next_registration(&self) -> Option<Timestamp> {
-        self.account.as_ref().filter(|a| a.publishes).map(|a| a.register_at)
+        self.account.as_ref().filter(|_| self.is_live()).map(|a| a.register_at)
     }
 
-    /// Queues the record of the running period, if it is time for it.
+    /// When it is this installation's turn to publish the record of a period.
+    fn registration_turn(&self, number: u64) -> Timestamp {
+        let length = self.config.registration_period;
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let begin = Timestamp::from_nanos(number.saturating_mul(nanos));
+        let Some(own) = &self.account else { return begin };
+        let secret = own.registration();
+        let drawn = drawn(&secret, label::REGISTRATION_TIME, &number.to_be_bytes());
+        let first = u64::try_from((length / FIRST_PART).as_nanos()).unwrap_or(u64::MAX).max(1);
+        let order = |id: &InstallationId| {
+            let context = [&number.to_be_bytes(), id.as_bytes().as_slice()].concat();
+            u64::from_be_bytes(drawn_bytes(&secret, label::REGISTRATION_ORDER, &context))
+        };
+        let mine = order(&own.installation);
+        let before = self.own_live().iter().filter(|id| order(id) < mine).count();
+        let turns = u32::try_from(before).unwrap_or(u32::MAX);
+        begin + Duration::from_nanos(drawn % first) + (length / TURN).saturating_mul(turns)
+    }
+
+    /// Plans the record of the period after this.
+    pub(super) fn register_next(&mut self, now: Timestamp) {
+        let next = self.registration_turn(period(now, self.config.registration_period) + 1);
+        if let Some(own) = &mut self.account {
+            own.register_at = next;
+        }
+    }
+
+    /// Queues the record of the running period, if it is time for it and nobody else did.
     pub(super) fn registration_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        if self.next_registration().is_none_or(|at| at > tx.now) {
+        let Some(at) = self.next_registration().filter(|at| *at <= tx.now) else { return Ok(()) };
+        let length = self.config.registration_period;
+        let number = period(tx.now, length);
+        let alone = self.own_live().len() < 2;
+        let heard = self.account.as_ref().is_some_and(|own| own.registered == Some(number));
+        // others may have come in since this was planned
+        let turn = self.registration_turn(number);
+        if turn > tx.now && !alone && !heard {
+            if let Some(own) = &mut self.account {
+                own.register_at = turn;
+            }
+            return self.save_account(tx);
+        }
+        let late = tx.now.since(at) > length / TURN;
+        if late && !alone && !heard {
+            // it was asleep: another one's record may be on its way here
+            if let Some(own) = &mut self.account {
+                own.register_at = tx.now + self.rng.duration_below(length / TURN);
+            }
+            return self.save_account(tx);
+        }
+        self.register_next(tx.now);
+        self.save_account(tx)?;
+        if heard {
             return Ok(());
         }
+        self.ensure_own_group(tx)?;
+        self.publish_record(tx, number)
+    }
+
+    fn publish_record(&mut self, tx: &mut Tx<'_>, number: u64) -> Result<(), Fault> {
         let length = self.config.registration_period;
-        let now = period(tx.now, length);
         let log = self.own_log()?;
         let spread = (length / SPREAD).min(self.config.registration_delay);
         let due: [Timestamp; PARTS] =
             std::array::from_fn(|_| tx.now + self.rng.duration_below(spread));
-        let Some(own) = &mut self.account else { return Ok(()) };
+        let Some(own) = &self.account else { return Ok(()) };
         let packages: KeyPackages = own.key_packages.iter().cloned().collect();
         let expiry = tx.now + length * u32::try_from(RECORD_PERIODS).unwrap_or(u32::MAX);
-        let record = Record::sign(&own.key(), &log, now, &packages, expiry)
+        let record = Record::sign(&own.key(), &log, number, &packages, expiry)
             .map_err(|_| Fault::Bug("the own registration record does not hold"))?;
-        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        let next = Timestamp::from_nanos((now + 1).saturating_mul(nanos));
-        own.register_at = next + self.rng.duration_below(length - spread);
-        self.save_account(tx)?;
         for (part, due) in (0u8..).zip(due) {
-            let kind = OutgoingKind::Registration { period: now, part };
+            let kind = OutgoingKind::Registration { period: number, part };
             self.enqueue(tx, kind, record.clone(), due)?;
         }
         Ok(())
+    }
+
+    /// A part of the own account's record, from another of its installations.
+    pub(super) fn own_record_part(
+        &mut self,
+        tx: &mut Tx<'_>,
+        number: u64,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let Some(own) = &self.account else { return Ok(()) };
+        let (card, this) = (own.card(), own.installation);
+        let parts =
+            self.own_records.entry(number).or_insert_with(|| RecordAssembler::new(&card, number));
+        let outcome = parts.push(message, None, tx.now);
+        while self.own_records.len() > PERIODS {
+            self.own_records.pop_first();
+        }
+        match outcome {
+            RecordOutcome::Record(record) if record.installation != this => {
+                self.record_heard(tx, &record)
+            }
+            // who holds the card can send anything here
+            _ => Ok(()),
+        }
+    }
+
+    /// Another installation has published.
+    fn record_heard(&mut self, tx: &mut Tx<'_>, record: &Record) -> Result<(), Fault> {
+        self.learn(tx, &record.log.encoded_entries())?;
+        let live = self.own_live();
+        if !live.contains(&record.installation) {
+            return Ok(());
+        }
+        let Some(own) = &mut self.account else { return Ok(()) };
+        let known: Vec<InstallationId> = own.key_packages.iter().map(|(i, _)| *i).collect();
+        let new =
+            record.key_packages.iter().filter(|(i, _)| live.contains(i) && !known.contains(i));
+        own.key_packages.extend(new.map(|(i, package)| (*i, package.clone())));
+        self.save_account(tx)?;
+        self.registered(tx, record.day)?;
+        self.spread(tx)
     }
 
     /// Seals one part of a record. The parts of one record fit together whenever each is sealed.
@@ -76,15 +169,25 @@ impl Inner {
         parts.into_iter().nth(usize::from(part)).ok_or(Fault::Bug("a record has four parts"))
     }
 
-    /// Relay peers took a part of the record.
-    pub(super) fn registered(&mut self, tx: &mut Tx<'_>, period: u64) -> Result<(), Fault> {
+    /// The record of a period is out.
+    pub(super) fn registered(&mut self, tx: &mut Tx<'_>, number: u64) -> Result<(), Fault> {
         let Some(own) = &mut self.account else { return Ok(()) };
-        if own.registered == Some(period) {
+        if own.registered >= Some(number) {
             return Ok(());
         }
-        own.registered = Some(period);
+        own.registered = Some(number);
         let account = own.account;
         self.save_account(tx)?;
-        self.emit(tx, Event::Registered { account, day: period })
+        self.emit(tx, Event::Registered { account, day: number })?;
+        // the next one has another key package
+        self.renew_package(tx)
     }
+}
+
+fn drawn(secret: &RegistrationSecret, label: crate::kdf::Label, context: &[u8]) -> u64 {
+    u64::from_be_bytes(drawn_bytes(secret, label, context))
+}
+
+fn drawn_bytes(secret: &RegistrationSecret, label: crate::kdf::Label, context: &[u8]) -> [u8; 8] {
+    *derive::<8>(secret.as_bytes(), label, context)
 }

@@ -76,6 +76,7 @@ impl Inner {
         self.leave_again(tx, id)?;
         self.prune_states(tx, id)?;
         self.mind_departed(tx, id)?;
+        self.moved(tx, id, &members)?;
         self.active(tx, id);
         self.topics.clear();
         Ok(())

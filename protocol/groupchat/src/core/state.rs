@@ -12,6 +12,7 @@ use super::group::{Group, load_line};
 use super::installations::Known;
 use super::intents::Intents;
 use super::loaded::{Loaded, LoadedGroups, Place};
+use super::own_group::Shared;
 use super::queue::Queue;
 use super::records::{self, GapRecord, GroupRecord, IntentRecord, StateName, key, read};
 use super::rejoin::{Chains, Requests};
@@ -111,6 +112,8 @@ impl Inner {
             copied: read(&overlay, super::copied::KEY)?,
             known: Known::default(),
             guard: read(&overlay, super::strangers::KEY)?.unwrap_or_default(),
+            shared: Shared::load(&overlay)?,
+            former_packages: super::packages::load(&overlay)?,
             peer_clock: PeerClock::default(),
             clock_told: None,
             topics: Topics::default(),
@@ -119,6 +122,7 @@ impl Inner {
             in_flight: BTreeMap::new(),
             fetches: BTreeMap::new(),
             assemblers: BTreeMap::new(),
+            own_records: BTreeMap::new(),
             segments: Assembler::default(),
             refused: BTreeMap::new(),
             requests: Requests::default(),

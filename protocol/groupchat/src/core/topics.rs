@@ -29,6 +29,8 @@ pub(super) enum Target {
     Inbox { period: u64 },
     /// A registration record that an intent waits for.
     Record { group: GroupId, account: AccountId, period: u64 },
+    /// The own account's record, which another installation publishes.
+    OwnRecord { period: u64 },
     /// The shared part of an invitation whose envelope came.
     InvitationShared,
     /// Of who cannot follow a group from one of its states on.
@@ -204,6 +206,9 @@ impl Inner {
         if let Some(account) = &self.account {
             let topic = inbox_topic(&account.registration(), period);
             table.insert(topic, Target::Inbox { period });
+            for topic in record_topics(&account.registration(), period) {
+                table.insert(topic, Target::OwnRecord { period });
+            }
         }
         for ((group, account), intent) in self.intents.open() {
             for topic in record_topics(&intent.card.card().registration, period) {

@@ -132,6 +132,7 @@ impl Inner {
         }
         self.prune_again(tx)?;
         self.prune_made(tx)?;
+        self.prune_packages(tx)?;
         self.prune_rejoins(tx);
         for (id, group) in &mut self.groups {
             group.gaps.retain(|(installation, number), gap| {

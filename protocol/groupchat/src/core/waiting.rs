@@ -51,6 +51,6 @@ fn asked(change: &Change) -> Option<AskedChange> {
         Change::Role { account, role } => AskedChange::Role { account: *account, role: *role },
         Change::Remove { installation } => AskedChange::Remove { installation: *installation },
         Change::Update => AskedChange::Keys,
-        Change::Leave { .. } => return None,
+        Change::Leave { .. } | Change::AddOwn { .. } => return None,
     })
 }

@@ -26,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("account_link_step", account::link_step),
     ("account_log", account::log),
     ("account_log_entry", account::log_entry),
+    ("account_own_update", core::own_update),
     ("account_parcel", account::parcel),
     ("account_record", account::record),
     ("group_application", group::application),

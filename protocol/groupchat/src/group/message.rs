@@ -27,6 +27,8 @@ pub(crate) enum Content {
     Text(String),
     /// The sender leaves the group; with the HPKE key of the leaf that goes.
     Leave(Vec<u8>),
+    /// In an account's own group: an encoded update.
+    Own(Vec<u8>),
 }
 
 impl MessageCore {
@@ -34,7 +36,7 @@ impl MessageCore {
     pub(crate) fn leave(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Leave(key) => Some(key),
-            Content::Text(_) => None,
+            Content::Text(_) | Content::Own(_) => None,
         }
     }
 
@@ -42,7 +44,7 @@ impl MessageCore {
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
-            Content::Leave(_) => None,
+            Content::Leave(_) | Content::Own(_) => None,
         }
     }
 
@@ -68,6 +70,7 @@ impl MessageCore {
                 Content::Leave(key) => {
                     pb::core::Content::Leave(pb::Leave { leaf_key: key.clone() })
                 }
+                Content::Own(update) => pb::core::Content::Own(update.clone()),
             }),
         }
         .encode_to_vec()
@@ -87,6 +90,7 @@ impl MessageCore {
         let content = match core.content? {
             pb::core::Content::Text(text) => Content::Text(text.body),
             pb::core::Content::Leave(leave) => Content::Leave(leave.leaf_key),
+            pb::core::Content::Own(update) => Content::Own(update),
         };
         Some(Self {
             group: GroupId::from_slice(&core.group)?,

@@ -244,6 +244,8 @@ pub(in crate::chat) enum ChangeKind {
     Policy,
     /// New keys of the own leaf.
     Update,
+    /// Bringing another installation of the own account in.
+    Installation,
 }
 
 /// Why an invitation was turned away.

@@ -27,6 +27,9 @@ pub(in crate::chat) struct AccountView {
 pub(in crate::chat) struct InstallationView {
     /// The installation.
     installation: InstallationId,
+    /// What people call it; left out if nothing.
+    #[schema(nullable = false)]
+    label: Option<String>,
     /// When it was added, by the adder's clock.
     added_at: Timestamp,
     /// Who added it; null, the account's root, for the first.

@@ -1,4 +1,4 @@
-//! Bodies of `/installations/link` and `/installations/revocations`.
+//! Bodies of `/installations/…`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,4 +38,13 @@ pub struct Revoked {
     /// Live installations that those had added.
     #[schema(value_type = Vec<schema::InstallationId>)]
     pub added: Vec<InstallationId>,
+}
+
+/// To `PUT /installations/{installation}/label`.
+// No `Debug`: what people write stays out of logs.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Label {
+    /// What to call it, at most 64 bytes; an empty text takes the label away.
+    pub label: String,
 }

@@ -233,6 +233,23 @@ fn enveloped(bob: &Core<MemoryStore>, content: &[u8]) -> WakuMessage {
     seal_message(&key, topic, PAIR.now, content, ENVELOPE_CLASS, rng).expect("it fits")
 }
 
+/// What another installation of the own account tells.
+pub(crate) fn own_update(data: &[u8]) -> bool {
+    let mut bob = PAIR.bob();
+    let mut good = false;
+    let done = bob.run(PAIR.now, |inner, tx| {
+        let from = crate::InstallationId::from_bytes([7; 32]);
+        good = inner.own_update(tx, from, data)?;
+        Ok(())
+    });
+    done.expect("memory");
+    // whatever was told, what is kept of it can be read
+    let known = bob.installations().expect("memory");
+    let again = Core::open(bob.into_store(), config(), [1; 32], PAIR.now).expect("memory");
+    assert_eq!(again.installations().expect("memory"), known);
+    good
+}
+
 /// What a group's context says, and whose a leaf is.
 pub(crate) fn extensions(data: &[u8]) -> bool {
     let (kind, rest) = choose(data, 2);

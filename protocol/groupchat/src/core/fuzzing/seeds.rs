@@ -60,6 +60,8 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "shared",
             tagged(2, &[piece(&slot.group_secrets), piece(&shared_frame)].concat()),
         ),
+        ("account_own_update", "whole", told(alice.inner.own_log().expect("whole"))),
+        ("account_own_update", "refused-cut-off", vec![0x0a, 9, 1]),
         ("group_extensions", "identity", tagged(0, &members::identity(account, installation))),
         ("group_extensions", "agreed", tagged(1, &agreed)),
         ("mls_key_package", "own", package.clone()),
@@ -69,6 +71,34 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("mls_welcome", "whole", tagged(0, &welcome)),
         ("mls_welcome", "parts", tagged(1, &welcome_parts.concat())),
     ]
+}
+
+/// One of everything that installations of an account tell each other.
+fn told(log: crate::account::Log) -> Vec<u8> {
+    use crate::account::proto;
+    let (installation, by) = (vec![7; 32], vec![8; 32]);
+    proto::OwnUpdate {
+        log_entries: log.encoded_entries(),
+        key_packages: vec![proto::KeyPackage {
+            installation: installation.clone(),
+            key_package: b"package".to_vec(),
+        }],
+        labels: vec![proto::OwnLabel {
+            installation,
+            text: "Laptop".to_owned(),
+            time: PAIR.now.as_nanos(),
+            by: by.clone(),
+        }],
+        groups: vec![proto::OwnGroup {
+            group: PAIR.group.as_bytes().to_vec(),
+            mark: 2,
+            time: PAIR.now.as_nanos(),
+            by,
+        }],
+        registration_secret: vec![9; 32],
+        whole: true,
+    }
+    .encode_to_vec()
 }
 
 /// A commit by Alice that names the group anew.

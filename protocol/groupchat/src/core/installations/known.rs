@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::account::{Entry, EntryKind, Log};
+use crate::account::{Ended, Entry, EntryKind, Log};
 use crate::api::Event;
 use crate::core::group::Group;
 use crate::core::records::{Change, key, write};
@@ -26,6 +26,8 @@ pub(in crate::core) struct Known {
     logs: BTreeMap<AccountId, Log>,
     /// Who is live in the own account and in those of `logs`.
     live: BTreeMap<AccountId, BTreeSet<InstallationId>>,
+    /// This installation has left its account by itself.
+    pub(in crate::core) left: bool,
 }
 
 impl Known {
@@ -43,6 +45,14 @@ impl Known {
         self.logs.get(account).map(Log::encoded_entries).unwrap_or_default()
     }
 
+    /// Who is live in an account whose log is kept here.
+    pub(in crate::core) fn live_of(
+        &self,
+        account: &AccountId,
+    ) -> Option<&BTreeSet<InstallationId>> {
+        self.live.get(account)
+    }
+
     /// Whether an installation is known not to be live.
     fn lacks(&self, account: &AccountId, installation: &InstallationId) -> bool {
         self.live.get(account).is_some_and(|live| !live.contains(installation))
@@ -55,11 +65,19 @@ impl Inner {
         self.account.as_ref().is_none_or(|own| !self.known.lacks(&own.account, &own.installation))
     }
 
+    pub(in crate::core) fn see_own_log(&mut self, log: &Log) {
+        self.known.see(log);
+        self.shared.see(log);
+        let own = self.account.as_ref().map(|own| own.installation);
+        let ended = own.and_then(|own| log.history().get(&own)?.ended);
+        self.known.left = matches!(ended, Some((Ended::Removed, _)));
+    }
+
     /// To be called once after everything was read.
     pub(in crate::core) fn index_departed(&mut self) -> Result<(), Fault> {
         if self.account.is_some() {
             let log = self.own_log()?;
-            self.known.see(&log);
+            self.see_own_log(&log);
         }
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
@@ -148,12 +166,12 @@ impl Inner {
         own.log = log.encoded_entries();
         let (account, installation) = (own.account, own.installation);
         self.save_account(tx)?;
-        self.known.see(log);
+        self.see_own_log(log);
         self.mind_all_departed(tx)?;
         if was_live && !self.is_live() {
-            self.emit(tx, Event::InstallationEnded { account, installation })?;
+            return self.emit(tx, Event::InstallationEnded { account, installation });
         }
-        Ok(())
+        self.spread(tx)
     }
 
     /// An account's log as far as it is known here: from the groups, and beyond.

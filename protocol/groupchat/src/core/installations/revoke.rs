@@ -37,6 +37,7 @@ impl Inner {
             .collect();
         self.say_of_account(tx, EntryKind::Revoke { installations: names.into_iter().collect() })?;
         self.hurry_removals(tx)?;
+        self.tell_log(tx)?;
         Ok(Answer::Revoked { added })
     }
 
@@ -55,6 +56,25 @@ impl Inner {
             .map_err(|_| Fault::Bug("an own log entry breaks its rules"))?;
         log.insert(entry);
         self.take_own_log(tx, &log)
+    }
+
+    /// Takes this installation out of its account, and of all groups.
+    pub(in crate::core) fn leave_account(&mut self, tx: &mut Tx<'_>) -> Result<Answer, Stop> {
+        self.own()?;
+        self.is_the_only_one()?;
+        if self.own_live().len() < 2 {
+            return Err(Stop::Command(CommandError::LastInstallation));
+        }
+        self.say_of_account(tx, EntryKind::Remove)?;
+        self.tell_log(tx)?;
+        let groups: Vec<GroupId> = self.groups.keys().copied().collect();
+        for id in groups {
+            match self.leave_here(tx, id) {
+                Ok(_) | Err(Stop::Command(_)) => {}
+                Err(Stop::Fault(fault)) => return Err(Stop::Fault(fault)),
+            }
+        }
+        Ok(Answer::Done)
     }
 
     /// What this installation put out goes at once, everywhere.

@@ -16,6 +16,7 @@ impl<S: Store> Core<S> {
             .iter()
             .map(|(id, history)| InstallationView {
                 installation: *id,
+                label: self.inner.shared.label(id),
                 added_at: history.added_at,
                 added_by: history.added_by,
                 this: *id == own.installation,

@@ -136,9 +136,6 @@ impl Inner {
     pub(super) fn accept_link(&mut self, tx: &mut Tx<'_>, text: &str) -> Result<Answer, Stop> {
         let own = self.own()?;
         let installation = own.installation;
-        if !own.publishes {
-            return Err(Stop::Command(CommandError::OnlyFirstInstallation));
-        }
         let bad = |reason: String| Stop::Command(CommandError::LinkRequest(reason));
         let request: LinkRequest = text
             .trim()

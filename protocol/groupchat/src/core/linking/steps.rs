@@ -193,12 +193,15 @@ impl Inner {
                 Err(error) => return Ok(Err(error)),
             };
         let installation = request.installation();
-        own.log = finished.log.encoded_entries();
+        own.key_packages.retain(|(i, _)| *i != installation);
         own.key_packages.push((installation, finished.key_package));
         let account = own.account;
-        self.save_account(tx)?;
         self.send_step(tx, &request, LinkStep::Done, &finished.done)?;
         self.end_link(tx);
+        self.take_own_log(tx, &finished.log)?;
+        self.ensure_own_group(tx)?;
+        self.spread(tx)?;
+        self.tell_log(tx)?;
         self.emit(tx, Event::InstallationLinked { account, installation })?;
         Ok(Ok(()))
     }
@@ -233,11 +236,13 @@ impl Inner {
             recovery_key: *secrets.recovery_key.as_bytes(),
             log: log.encoded_entries(),
             key_packages: key_packages.into_iter().collect(),
-            publishes: false,
+            publishes: true,
             register_at: Timestamp::ZERO,
             registered: None,
         });
-        self.save_account(tx)?;
+        // the record of this period has left, or will, without this one
+        self.register_next(tx.now);
+        self.take_own_log(tx, &log)?;
         self.topics.clear();
         self.end_link(tx);
         self.emit(tx, Event::InstallationLinked { account, installation })?;

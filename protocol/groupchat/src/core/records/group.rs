@@ -137,6 +137,10 @@ pub(crate) enum Change {
     Policy(Policy),
     /// New keys for the own leaf.
     Update,
+    /// Another installation of the own account comes in.
+    AddOwn {
+        installation: InstallationId,
+    },
 }
 
 impl std::fmt::Debug for Change {
@@ -148,6 +152,7 @@ impl std::fmt::Debug for Change {
             Self::Role { .. } => "Role",
             Self::Policy(_) => "Policy",
             Self::Update => "Update",
+            Self::AddOwn { .. } => "AddOwn",
         })
     }
 }

@@ -77,6 +77,9 @@ impl Inner {
             return self.refuse(tx, Some(id), None, RefusedReason::Invalid);
         };
         let installation = request.installation;
+        if self.is_departed(id, (installation, request.account)) {
+            return self.refuse(tx, Some(id), Some(installation), RefusedReason::Revoked);
+        }
         if request.time > at + TIME_AHEAD {
             return self.refuse(tx, Some(id), Some(installation), RefusedReason::Time);
         }

@@ -23,10 +23,12 @@ fn world() -> World {
     let cards = vec![cards[ALICE].clone(), cards[CAROL].clone()];
     world.command(BOB, Command::Invite { group: world.group, cards });
     world.run(MINUTE);
-    for who in [ALICE, CAROL, SECOND] {
+    // her second installation follows Alice
+    for who in [ALICE, CAROL] {
         world.command(who, Command::AcceptInvitation { group: world.group });
     }
     world.run(MINUTE);
+    assert_eq!(members(&world, BOB).len(), 4);
     world
 }
 
@@ -131,6 +133,7 @@ fn who_learns_of_it_in_one_group_refuses_it_in_all() {
         world.peers[who].core.account().expect("memory").expect("an account").card
     };
     let cards = vec![card(&world, BOB), card(&world, ALICE)];
+    world.peers[ALICE].deaf = true;
     world.command(CAROL, Command::Invite { group, cards });
     world.run(MINUTE);
     for who in [BOB, SECOND] {
@@ -140,6 +143,7 @@ fn who_learns_of_it_in_one_group_refuses_it_in_all() {
     let lost = world.installation(SECOND);
     world.peers[SECOND].deaf = true;
     let (_, late) = world.say_aside(SECOND, "from a thief");
+    world.peers[ALICE].deaf = false;
     revoke(&mut world, ALICE, SECOND);
     // Alice is not in the second group, but has revoked in the first
     assert!(members(&world, BOB).contains(&lost));

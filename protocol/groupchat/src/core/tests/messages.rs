@@ -107,6 +107,7 @@ fn a_core_that_does_not_fit_its_sender_is_refused() {
             }),
         ),
         ("a long text", Box::new(|c| c.content = Content::Text("x".repeat(TEXT_BYTES + 1)))),
+        ("an account's update", Box::new(|c| c.content = Content::Own(Vec::new()))),
     ];
     for (what, spoil) in bad {
         let mut core = world.core(CAROL);

@@ -19,6 +19,7 @@ mod large;
 mod late;
 mod linking;
 mod messages;
+mod own_group;
 mod records;
 mod rejoin;
 mod repeats;
@@ -112,6 +113,7 @@ impl World {
         let mut config = Config::new(TOPIC);
         config.registration_delay = Duration::from_secs(5);
         config.invitation_delay = Duration::from_secs(5);
+        config.installation_delay = Duration::from_secs(20);
         config
     }
 
