@@ -81,7 +81,8 @@ pub enum Command {
         /// Whom.
         accounts: Vec<AccountId>,
     },
-    /// Leave a group with this installation. What it had sent before still goes out.
+    /// Leave a group, with all installations of the account: each says so itself when it hears of it.
+    /// What they had sent before still goes out.
     Leave {
         /// Which group.
         group: GroupId,

@@ -98,11 +98,14 @@ impl Inner {
         mark: Mark,
     ) -> Result<(), Fault> {
         let Some(own) = self.account.as_ref().map(|own| own.installation) else { return Ok(()) };
-        let known = self.shared.marks.get(&id).is_some_and(|known| known.mark == mark);
-        if known || self.is_own_group(&id) {
+        let known = self.shared.marks.get(&id);
+        if known.is_some_and(|known| known.mark == mark) || self.is_own_group(&id) {
             return Ok(());
         }
-        let record = MarkRecord { mark, at: (tx.now, own) };
+        // later than what it replaces, whatever this clock says
+        let after = known.map(|known| known.at.0 + Duration::from_nanos(1));
+        let record =
+            MarkRecord { mark, at: (after.map_or(tx.now, |after| after.max(tx.now)), own) };
         save_mark(tx, &id, &record)?;
         self.shared.marks.insert(id, record);
         let groups = vec![to_mark(&id, &record)];

@@ -117,8 +117,8 @@ impl Inner {
         from == own.account && self.own_live().contains(&inviter) && sound
     }
 
-    /// Whether another installation of the own account brings this one into the group, or said that
-    /// the account is in it: nothing for people to answer.
+    /// Whether another installation of the own account brings this one into the group, or, of a group
+    /// that is new here, said that the account is in it: nothing for people to answer.
     pub(in crate::core) fn is_for_account(
         &self,
         id: GroupId,
@@ -126,7 +126,7 @@ impl Inner {
     ) -> bool {
         let joined = matches!(self.shared.marks.get(&id), Some(mark) if mark.mark == Mark::Joined);
         let own = self.account.as_ref().is_some_and(|own| own.account == from);
-        joined || own && self.own_live().contains(&inviter)
+        joined && !self.groups.contains_key(&id) || own && self.own_live().contains(&inviter)
     }
 
     /// Joins a group that another installation of the own account brings this one into.
