@@ -22,7 +22,7 @@ pub fn plot(attacks: &[Attack]) -> String {
          95 % interval</text>\n"
     );
     let bottom = height - 40.0;
-    for tick in [-0.02, 0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0] {
+    for tick in [-0.02, 0.0, 0.02, 0.1, 0.25, 0.5, 1.0] {
         let at = x(tick);
         let (colour, dash) =
             if tick == BOUND { ("#c23b22", " stroke-dasharray=\"5 3\"") } else { ("#dddddd", "") };
