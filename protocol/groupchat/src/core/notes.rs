@@ -108,7 +108,9 @@ impl Inner {
         }
     }
 
-    /// Sends a note under the tip, if that is still allowed in this hour.
+    /// Sends a note under the tip, if that is still allowed in this hour. While it is open whether this
+    /// installation is in the group, a sync alone: others that are taken out on another branch wait to
+    /// hear of that.
     pub(super) fn send_note(
         &mut self,
         tx: &mut Tx<'_>,
@@ -124,7 +126,7 @@ impl Inner {
         };
         if self.copied.is_some()
             || group.record.leaving
-            || group.unsettled()
+            || (repair && group.unsettled())
             || !group.exchange.may_speak(tx.now)
         {
             return Ok(false);
@@ -150,17 +152,17 @@ impl Inner {
 
     /// Commits that are known here and that the group does not stand on, where each branch begins:
     /// the first bytes of their ties. First the branches that take a member out, who waits to hear
-    /// that, then the newest.
+    /// that, then the newest. While it is open whether this installation is in the group, none that
+    /// takes it out.
     pub(super) fn passed_over(&self, id: GroupId) -> Vec<u64> {
-        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
-            return Vec::new();
-        };
+        let Some(group) = self.groups.get(&id) else { return Vec::new() };
+        let Some(line) = &group.line else { return Vec::new() };
         if line.graph.depth(line.tip) == line.graph.states().count() {
             // one path, and nothing beside it
             return Vec::new();
         }
         let path: BTreeSet<StateId> = line.graph.ancestry(line.tip).collect();
-        let mut aside: BTreeMap<StateId, (bool, Timestamp, u64)> = BTreeMap::new();
+        let (mut aside, mut unread) = (BTreeMap::new(), BTreeSet::new());
         for state in line.graph.states().filter(|state| !path.contains(state)) {
             let branch = line.graph.ancestry(state).take_while(|at| !path.contains(at));
             let Some((first, begun)) =
@@ -174,6 +176,13 @@ impl Inner {
             });
             let entry = aside.entry(first).or_insert((false, since, short_tie(&begun.tie)));
             entry.0 |= takes_out;
+            if line.states.get(&state).is_some_and(|state| state.keys.is_none()) {
+                unread.insert(first);
+            }
+        }
+        if group.unsettled() {
+            // how heavy a branch is that takes this installation out, it cannot read
+            aside.retain(|first, _| !unread.contains(first));
         }
         let mut aside: Vec<(bool, Timestamp, u64)> = aside.into_values().collect();
         aside.sort_unstable();
