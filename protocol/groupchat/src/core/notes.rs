@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use waku_groupchat_waku::MessageHash;
 
+use super::group::Group;
 use super::records::OutgoingKind;
 use super::{Fault, Inner, Tx};
+use crate::limits::KEPT_STATE_AGE;
 use crate::mls::StateId;
 use crate::proto::group as pb;
 use crate::{GroupId, InstallationId, Timestamp};
@@ -65,6 +67,18 @@ impl Exchange {
     }
 }
 
+impl Group {
+    /// The last state on the standing path that this installation was in, where it has been out of
+    /// the group for no longer than states are kept.
+    fn last_within(&self, now: Timestamp) -> Option<StateId> {
+        let line = self.line.as_ref()?;
+        let out = line.tip().filter(|tip| tip.keys.is_none())?;
+        let open = |state: &StateId| line.states.get(state).is_some_and(|s| s.keys.is_some());
+        let recent = now.since(out.since) <= KEPT_STATE_AGE;
+        line.graph.ancestry(line.tip).find(open).filter(|_| recent)
+    }
+}
+
 impl Inner {
     pub(super) fn next_note(&self) -> Option<Timestamp> {
         self.groups.values().filter_map(|group| group.exchange.next()).min()
@@ -110,7 +124,8 @@ impl Inner {
 
     /// Sends a note under the tip, if that is still allowed in this hour. While it is open whether this
     /// installation is in the group, a sync alone: others that are taken out on another branch wait to
-    /// hear of that.
+    /// hear of that. Who is out says that too, where it passed over other branches, under the last
+    /// state that it was in: nobody else may be left to say it.
     pub(super) fn send_note(
         &mut self,
         tx: &mut Tx<'_>,
@@ -121,9 +136,9 @@ impl Inner {
         let repair = !matches!(note, pb::note::Body::Sync(_));
         let passed_over = self.passed_over(id);
         let Some(group) = self.groups.get_mut(&id) else { return Ok(false) };
-        let Some(state) = group.tip().filter(|tip| tip.keys.is_some()).map(|tip| tip.id) else {
-            return Ok(false);
-        };
+        let inside = group.tip().filter(|tip| tip.keys.is_some()).map(|tip| tip.id);
+        let last = || group.last_within(tx.now).filter(|_| !repair && !passed_over.is_empty());
+        let Some(state) = inside.or_else(last) else { return Ok(false) };
         if self.copied.is_some()
             || group.record.leaving
             || (repair && group.unsettled())
@@ -145,7 +160,7 @@ impl Inner {
 
     /// A random time within which something is answered; the larger the group, the longer.
     pub(super) fn answer_at(&self, now: Timestamp, id: GroupId) -> Timestamp {
-        let members = self.groups.get(&id).map_or(0, super::group::Group::size);
+        let members = self.groups.get(&id).map_or(0, Group::size);
         let within = self.config.answer_within + SPREAD_A_MEMBER * members;
         now + self.rng.duration_below(within)
     }

@@ -5,6 +5,7 @@
 //! it wants to come, in the order it wants. [`hostile`] makes what no honest member sends.
 
 mod again;
+mod aside;
 mod batches;
 mod claims;
 mod commits;
