@@ -282,6 +282,18 @@ fn link(scenario: &mut Scenario, existing: &Client, new: &Client) {
     let request = asked["request"].as_str().expect("a text");
     scenario.secrets.text("the link request", request);
     existing.post("/installations", json!({ "request": request })).expect("taken");
+    for side in [existing, new] {
+        until("it shows digits", || {
+            let (status, link) = side.ask("GET", "/chat/v1/installations/link", None);
+            status == 200 && link.contains("digits")
+        });
+    }
+    let link = existing.get("/installations/link");
+    let digits = link["digits"].as_str().expect("digits");
+    for side in [existing, new] {
+        let compared = side.post("/installations/link/digits", json!({ "digits": digits }));
+        assert_eq!(compared.expect("compared")["same"], json!(true));
+    }
     until("it is linked", || {
         new.ask("GET", "/chat/v1/accounts", None).0 == 200
             && new.get("/installations")["installations"].as_array().is_some_and(|l| l.len() == 2)

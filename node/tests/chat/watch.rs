@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Client, meet};
+use crate::client::{Client, meet, until};
 use crate::process::Node;
 
 /// The longest that a line or an end may take.
@@ -194,7 +194,15 @@ fn commands_can_wait_until_what_they_began_is_done() {
     let request = run(&second, &["account", "link-request", "--json"], true).0;
     let request: Value = serde_json::from_str(&request).expect("JSON");
     let request = request["request"].as_str().expect("a request");
-    let (out, _) = run(&node, &["account", "link-accept", request, "--wait", "--timeout=60"], true);
+    let accept = ["account", "link-accept", request, "--wait", "--timeout=60", "--json"];
+    let link: Value = serde_json::from_str(&run(&node, &accept, true).0).expect("JSON");
+    let digits = link["digits"].as_str().expect("digits");
+    until("the other side shows them too", || {
+        run(&second, &["account", "link"], true).0.contains(digits)
+    });
+    run(&second, &["account", "link-confirm", digits], true);
+    let confirm = ["account", "link-confirm", digits, "--wait", "--timeout=60"];
+    let (out, _) = run(&node, &confirm, true);
     assert!(out.contains("is in the account now"), "{out}");
     assert_eq!(run(&node, &["account", "installations"], true).0.lines().count(), 3);
 }
