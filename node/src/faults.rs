@@ -1,8 +1,10 @@
 //! Writes of the chat's database that fail because a test wants them to.
 //!
-//! `WAKU_GROUPCHAT_FAIL_WRITES=<path>` names a file with a number: every so-many-th write fails as on
-//! a disk that is full, none for 0. It is read at each write, so a test can set it for a node that
-//! runs. Only builds with debug assertions look at the variable.
+//! `WAKU_GROUPCHAT_FAIL_WRITES=<path>` names a file with a number: one in so many writes fails as on
+//! a disk that is full, none for 0. Which ones, is the same in every run, and has no period: with one,
+//! a command that is tried again could meet a write that fails each time, if another write comes
+//! between. The file is read at each write, so a test can set it for a node that runs. Only builds
+//! with debug assertions look at the variable.
 
 /// The variable that names the file.
 pub const VARIABLE: &str = "WAKU_GROUPCHAT_FAIL_WRITES";
@@ -37,6 +39,14 @@ mod set {
             eprintln!("{VARIABLE}: {} must hold a number", file.display());
             std::process::abort()
         });
-        every > 0 && (WRITES.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(every)
+        every > 0 && mixed(WRITES.fetch_add(1, Ordering::Relaxed)).is_multiple_of(every)
+    }
+
+    /// The output function of SplitMix64 (Steele, Lea and Flood, 2014).
+    fn mixed(n: u64) -> u64 {
+        let n = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
     }
 }

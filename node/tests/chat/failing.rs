@@ -1,4 +1,4 @@
-//! A chat database that fails at every n-th write of a real node: each failure is told, what was
+//! A chat database that fails one in so many writes of a real node: each failure is told, what was
 //! accepted is read by the other, once, and nothing that was said to the node is lost.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, meet, until};
 use crate::process::Node;
 
-/// Every so-many-th write fails.
-const EVERY: [u64; 5] = [2, 3, 4, 5, 7];
+/// One in so many writes fails.
+const ONE_IN: [u64; 5] = [2, 3, 4, 5, 7];
 /// Messages in each direction, for each of them.
 const MESSAGES: usize = 4;
 /// Tries of a command until it is written.
@@ -42,7 +42,7 @@ fn said(client: &Client, group: &str, installation: &Value) -> BTreeMap<u64, Str
 }
 
 #[test]
-fn every_nth_write_fails_and_nothing_is_lost() {
+fn writes_fail_and_nothing_is_lost() {
     let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().expect("a folder")).collect();
     let every = folders[1].path().join("every");
     fs::write(&every, "0").expect("written");
@@ -54,21 +54,21 @@ fn every_nth_write_fails_and_nothing_is_lost() {
 
     let (mut own, mut heard) = (BTreeMap::new(), Vec::new());
     let (mut installation, mut failures) = (Value::Null, 0);
-    for n in EVERY {
+    for n in ONE_IN {
         fs::write(&every, n.to_string()).expect("written");
         for message in 0..MESSAGES {
-            let text = format!("every {n}, message {message}");
+            let text = format!("one in {n}, message {message}");
             let path = format!("/groups/{group}/messages");
             let (answer, failed) = insist(&failing, "POST", &path, &json!({ "text": text }));
             failures += failed;
             installation = answer["id"]["installation"].clone();
             let number = answer["id"]["number"].as_u64().expect("a number");
             assert_eq!(own.insert(number, text), None, "number {number} was given twice");
-            let text = format!("to every {n}, message {message}");
+            let text = format!("to one in {n}, message {message}");
             there.send(&group, &text);
             heard.push(text);
         }
-        let name = json!({ "name": format!("Every {n}"), "description": "" });
+        let name = json!({ "name": format!("One in {n}"), "description": "" });
         failures += insist(&failing, "PUT", &format!("/groups/{group}/profile"), &name).1;
         // with writes that go on failing, all of it gets there
         until("the other reads all of it", || said(&there, &group, &installation) == own);
