@@ -100,7 +100,7 @@ impl<S: Store> Core<S> {
         let (Some(group), Some(own)) = (inner.groups.get(&id), &inner.account) else {
             return Ok(None);
         };
-        let Some(tip) = group.tip().filter(|tip| tip.keys.is_some()) else { return Ok(None) };
+        let Some(tip) = group.open_tip() else { return Ok(None) };
         let overlay = Overlay::new(&self.store);
         let child = inner.new_state();
         let view = View::Child { group: id, parent: Some(tip.id), child };

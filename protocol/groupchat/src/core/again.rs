@@ -66,7 +66,7 @@ impl Inner {
         record: &GroupRecord,
     ) -> Result<bool, Fault> {
         let Some(group) = self.groups.get(&id) else { return Ok(false) };
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        let inside = group.open_tip().is_some();
         let waited = group.ask.waiting;
         let leaving = group.record.leaving;
         if !inside || leaving || !self.invited_again(tx, id, inviter, record.clone())? {
@@ -127,7 +127,7 @@ impl Inner {
             answered(tx, id, invitation);
         }
         self.give_up_wishes(tx, id, CAME_ANEW)?;
-        let inside = self.groups.get(&id).and_then(Group::tip).is_some_and(|t| t.keys.is_some());
+        let inside = self.groups.get(&id).and_then(Group::open_tip).is_some();
         let by = ComesBy { inviter: again.inviter, common: self.last_open(id), anew: true };
         if !self.come_back(tx, id, again.record, by)? {
             return Err(Stop::Command(CommandError::NoInvitation(id)));
@@ -162,10 +162,8 @@ impl Inner {
 impl Inner {
     /// The newest state on the way that this installation was in, if it was taken out after it.
     fn last_open(&self, id: GroupId) -> Option<StateName> {
-        let line = self.groups.get(&id)?.line.as_ref()?;
-        line.tip()?.keys.is_none().then_some(())?;
-        let name = |state| Some(line.states.get(&state)?.keys.as_ref()?.name);
-        line.graph.ancestry(line.tip).find_map(name)
+        let state = self.groups.get(&id)?.line.as_ref()?.last_open()?;
+        state.keys.as_ref().map(|keys| keys.name)
     }
 }
 

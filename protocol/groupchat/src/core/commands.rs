@@ -67,12 +67,7 @@ impl Inner {
     /// A group that this installation is in, and has not left.
     pub(super) fn inside(&self, id: GroupId) -> Result<&Group, Stop> {
         let group = self.joined(id)?;
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
-        if inside && !group.record.leaving {
-            Ok(group)
-        } else {
-            Err(Stop::Command(CommandError::NotInGroup(id)))
-        }
+        if group.stays() { Ok(group) } else { Err(Stop::Command(CommandError::NotInGroup(id))) }
     }
 
     /// The state that a group stands in.

@@ -70,7 +70,7 @@ impl Inner {
     /// Whether an own commit can be made now: one at a time.
     pub(super) fn may_commit(&self, id: GroupId) -> bool {
         self.groups.get(&id).is_some_and(|group| {
-            let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+            let inside = group.open_tip().is_some();
             let free = group.record.pending.is_none() && !group.record.leaving;
             inside && free && self.copied.is_none()
         })

@@ -198,6 +198,18 @@ impl Line {
     pub(super) fn tip(&self) -> Option<&StateRecord> {
         self.states.get(&self.tip)
     }
+
+    /// The tip, if this installation is in it.
+    pub(super) fn open_tip(&self) -> Option<&StateRecord> {
+        self.tip().filter(|tip| tip.keys.is_some())
+    }
+
+    /// The newest state on the standing path that this installation was in, if it is out of the tip.
+    pub(super) fn last_open(&self) -> Option<&StateRecord> {
+        self.tip().filter(|tip| tip.keys.is_none())?;
+        let mut states = self.graph.ancestry(self.tip).filter_map(|state| self.states.get(&state));
+        states.find(|state| state.keys.is_some())
+    }
 }
 
 fn members_of(graph: &Graph, state: StateId) -> BTreeMap<InstallationId, AccountId> {
@@ -279,6 +291,29 @@ impl Group {
     /// The state that the group stands in.
     pub(super) fn tip(&self) -> Option<&StateRecord> {
         self.line.as_ref()?.tip()
+    }
+
+    /// The state that the group stands in, if this installation is in it.
+    pub(super) fn open_tip(&self) -> Option<&StateRecord> {
+        self.line.as_ref()?.open_tip()
+    }
+
+    /// Whether this installation is in the group and means to stay.
+    pub(super) fn stays(&self) -> bool {
+        self.open_tip().is_some() && !self.record.leaving
+    }
+
+    /// Puts a line in the place of what was there: the group stands in its tip, and nobody is invited
+    /// any more.
+    pub(super) fn enter(&mut self, mut line: Line) {
+        self.record.root = Some(line.tip);
+        self.record.invitation = None;
+        self.record.revoked = line.not_live();
+        for installation in &self.record.revoked {
+            line.graph.revoke(*installation);
+        }
+        self.line = Some(line);
+        self.index_members();
     }
 
     /// A kept state, or the one of an own commit on its way.

@@ -50,7 +50,7 @@ impl<S: Store> Core<S> {
     #[doc(hidden)]
     pub fn standing(&self, id: GroupId) -> Result<Option<Standing>, Fault> {
         let Some(group) = self.inner.groups.get(&id) else { return Ok(None) };
-        let Some(tip) = group.tip().filter(|tip| tip.keys.is_some()) else { return Ok(None) };
+        let Some(tip) = group.open_tip() else { return Ok(None) };
         let overlay = Overlay::new(&self.store);
         let tx = Tx { overlay: &overlay, now: Timestamp::ZERO, outputs: Vec::new() };
         let provider = self.inner.provider(&tx, View::Reading(id, tip.id));

@@ -241,8 +241,7 @@ impl Inner {
             return Ok(());
         }
         let (known, from) = (known.is_some(), invitation.from);
-        let group = self.groups.get(&id).and_then(Group::tip);
-        let inside = group.is_some_and(|tip| tip.keys.is_some());
+        let inside = self.groups.get(&id).and_then(Group::open_tip).is_some();
         if inside || self.is_for_account(id, (inviter, from)) {
             // the way back of who is in the group already, or the account is: no new invitation
             if self.is_full(invitation.tree.len()) {
@@ -365,16 +364,9 @@ impl Inner {
         let mut log = LogSet::default();
         log.extend(&entries);
         let leaf = |(installation, account)| (Leaf { installation, since: None }, account);
-        let mut line = Line::new(first, members.into_iter().map(leaf), log);
+        let line = Line::new(first, members.into_iter().map(leaf), log);
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
-        group.record.invitation = None;
-        group.record.root = Some(state);
-        group.record.revoked = line.not_live();
-        for installation in &group.record.revoked {
-            line.graph.revoke(*installation);
-        }
-        group.line = Some(line);
-        group.index_members();
+        group.enter(line);
         group.save(tx, &id)?;
         group.save_send(tx, &id)?;
         group.save_root(tx, &id)?;

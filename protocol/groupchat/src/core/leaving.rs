@@ -38,7 +38,7 @@ impl Inner {
         let Some(group) = self.groups.get(&id).filter(|group| group.record.leaving) else {
             return Ok(());
         };
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        let inside = group.open_tip().is_some();
         let Some(own) = self.account.as_ref().filter(|_| inside) else { return Ok(()) };
         let last =
             MessageId { group: id, installation: own.installation, number: group.send.number };

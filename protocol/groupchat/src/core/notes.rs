@@ -72,10 +72,8 @@ impl Group {
     /// the group for no longer than states are kept.
     fn last_within(&self, now: Timestamp) -> Option<StateId> {
         let line = self.line.as_ref()?;
-        let out = line.tip().filter(|tip| tip.keys.is_none())?;
-        let open = |state: &StateId| line.states.get(state).is_some_and(|s| s.keys.is_some());
-        let recent = now.since(out.since) <= KEPT_STATE_AGE;
-        line.graph.ancestry(line.tip).find(open).filter(|_| recent)
+        let recent = now.since(line.tip()?.since) <= KEPT_STATE_AGE;
+        line.last_open().filter(|_| recent).map(|state| state.id)
     }
 }
 
@@ -136,7 +134,7 @@ impl Inner {
         let repair = !matches!(note, pb::note::Body::Sync(_));
         let passed_over = self.passed_over(id);
         let Some(group) = self.groups.get_mut(&id) else { return Ok(false) };
-        let inside = group.tip().filter(|tip| tip.keys.is_some()).map(|tip| tip.id);
+        let inside = group.open_tip().map(|tip| tip.id);
         let last = || group.last_within(tx.now).filter(|_| !repair && !passed_over.is_empty());
         let Some(state) = inside.or_else(last) else { return Ok(false) };
         if self.copied.is_some()

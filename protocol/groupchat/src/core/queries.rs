@@ -212,7 +212,7 @@ fn group_view(id: GroupId, group: &Group) -> GroupView {
 }
 
 pub(super) fn group_state(group: &Group) -> GroupState {
-    let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+    let inside = group.open_tip().is_some();
     match (&group.record.invitation, inside) {
         (Some(_), _) => GroupState::Invited,
         (None, true) if group.record.leaving => GroupState::Leaving,

@@ -148,7 +148,7 @@ impl Inner {
         let Some(repeat) = self.repeats.get(&(id, state)) else { return Verdict::Forget };
         let Some(group) = self.groups.get(&id) else { return Verdict::Forget };
         let Some(line) = &group.line else { return Verdict::Forget };
-        let inside = line.tip().is_some_and(|tip| tip.keys.is_some()) && !group.record.leaving;
+        let inside = group.stays();
         let kept = line.graph.contains(state);
         let stands = repeat.settled || (kept && line.graph.leads_to(state, line.tip));
         let is_its = |kind: &OutgoingKind| match kind {

@@ -250,7 +250,7 @@ impl Inner {
             }
         }
         let Some(group) = self.groups.get(&id) else { return Ok(()) };
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some());
+        let inside = group.open_tip().is_some();
         if group.departed.is_empty() || !inside || !self.is_live() {
             return Ok(());
         }

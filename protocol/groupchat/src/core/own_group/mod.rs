@@ -121,9 +121,7 @@ impl Inner {
 
     /// The account's own group, once this installation is in it. Of several, the one of lowest id.
     pub(in crate::core) fn own_group(&self) -> Option<GroupId> {
-        let inside = self.groups.iter().filter(|(_, group)| {
-            group.tip().is_some_and(|tip| tip.keys.is_some()) && !group.record.leaving
-        });
+        let inside = self.groups.iter().filter(|(_, group)| group.stays());
         inside
             .filter(|(_, group)| self.kind_of(&group.record) == Some(Own::Current))
             .map(|(id, _)| *id)

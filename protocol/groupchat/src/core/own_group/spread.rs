@@ -40,9 +40,8 @@ impl Inner {
             return Ok(());
         };
         let kind = self.kind_of(&group.record);
-        let inside = group.tip().is_some_and(|tip| tip.keys.is_some()) && !group.record.leaving;
         let left = matches!(self.shared.marks.get(&id), Some(mark) if mark.mark != Mark::Joined);
-        if !inside || left || kind == Some(Own::Former) {
+        if !group.stays() || left || kind == Some(Own::Former) {
             return Ok(());
         }
         let asked = |i: &InstallationId| {
@@ -114,7 +113,18 @@ impl Inner {
         let Some(group) = self.groups.get(&id) else { return false };
         let own_alone = |(_, account): &(InstallationId, AccountId)| *account == own.account;
         let sound = self.kind_of(&group.record).is_none() || group.members().iter().all(own_alone);
-        from == own.account && self.own_live().contains(&inviter) && sound
+        sound && self.is_own_live((inviter, from))
+    }
+
+    /// Whether this is a live installation of the own account.
+    fn is_own_live(&self, (installation, account): (InstallationId, AccountId)) -> bool {
+        let own = self.account.as_ref().is_some_and(|own| own.account == account);
+        own && self.own_live().contains(&installation)
+    }
+
+    /// Whether it was said last that the account is in the group.
+    fn account_joined(&self, id: GroupId) -> bool {
+        self.shared.marks.get(&id).is_some_and(|mark| mark.mark == Mark::Joined)
     }
 
     /// Whether another installation of the own account brings this one into the group, or, of a group
@@ -122,11 +132,9 @@ impl Inner {
     pub(in crate::core) fn is_for_account(
         &self,
         id: GroupId,
-        (inviter, from): (InstallationId, AccountId),
+        from: (InstallationId, AccountId),
     ) -> bool {
-        let joined = matches!(self.shared.marks.get(&id), Some(mark) if mark.mark == Mark::Joined);
-        let own = self.account.as_ref().is_some_and(|own| own.account == from);
-        joined && !self.groups.contains_key(&id) || own && self.own_live().contains(&inviter)
+        !self.groups.contains_key(&id) && self.account_joined(id) || self.is_own_live(from)
     }
 
     /// Joins a group that another installation of the own account brings this one into.
@@ -136,8 +144,7 @@ impl Inner {
         id: GroupId,
         from: (InstallationId, AccountId),
     ) -> Result<bool, Fault> {
-        let joined = matches!(self.shared.marks.get(&id), Some(mark) if mark.mark == Mark::Joined);
-        if !joined && !self.is_from_own(id, from) {
+        if !self.account_joined(id) && !self.is_from_own(id, from) {
             return Ok(false);
         }
         match self.accept_invitation(tx, id) {

@@ -218,18 +218,11 @@ impl Inner {
         &mut self,
         tx: &Tx<'_>,
         id: GroupId,
-        mut line: Line,
+        line: Line,
     ) -> Result<Arc<BTreeMap<InstallationId, crate::AccountId>>, Fault> {
         let group = self.groups.get_mut(&id).ok_or(Fault::Bug("a group that was here"))?;
         let old = group.line.as_ref().map(|line| line.members.clone()).unwrap_or_default();
-        group.record.root = Some(line.tip);
-        group.record.invitation = None;
-        group.record.revoked = line.not_live();
-        for installation in &group.record.revoked {
-            line.graph.revoke(*installation);
-        }
-        group.line = Some(line);
-        group.index_members();
+        group.enter(line);
         group.save(tx, &id)?;
         group.save_root(tx, &id)?;
         Ok(old)

@@ -15,6 +15,23 @@ fn request_of(world: &mut World, new: usize) -> String {
     }
 }
 
+/// A linking whose request was accepted and whose digits are shown.
+struct UnderWay {
+    first: usize,
+    new: usize,
+    request: String,
+    digits: String,
+}
+
+fn under_way(world: &mut World) -> UnderWay {
+    let (first, _) = world.add();
+    let new = world.add_empty();
+    let request = request_of(world, new);
+    world.command(first, Command::AcceptLink { request: request.clone() });
+    let digits = world.digits(first).expect("shown");
+    UnderWay { first, new, request, digits }
+}
+
 fn failures(world: &World, who: usize) -> Vec<LinkFailure> {
     let heard = world.peers[who].heard.iter();
     heard
@@ -93,11 +110,7 @@ fn a_third_installation_is_told_of_the_second() {
 #[test]
 fn the_order_in_which_people_compare_does_not_matter() {
     let mut world = World::new();
-    let (first, _) = world.add();
-    let new = world.add_empty();
-    let request = request_of(&mut world, new);
-    world.command(first, Command::AcceptLink { request });
-    let digits = world.digits(first).expect("shown");
+    let UnderWay { first, new, digits, .. } = under_way(&mut world);
     assert!(confirm(&mut world, new, &digits));
     assert!(confirm(&mut world, new, &digits), "twice does no harm");
     assert!(!has_account(&world, new));
@@ -109,11 +122,7 @@ fn the_order_in_which_people_compare_does_not_matter() {
 fn other_digits_end_it_with_one_try() {
     for role in [LinkRole::New, LinkRole::Existing] {
         let mut world = World::new();
-        let (first, _) = world.add();
-        let new = world.add_empty();
-        let request = request_of(&mut world, new);
-        world.command(first, Command::AcceptLink { request });
-        let digits = world.digits(first).expect("shown");
+        let UnderWay { first, new, digits, .. } = under_way(&mut world);
         let wrong = if digits == "0000 0000" { "0000 0001" } else { "0000 0000" };
         let who = if role == LinkRole::New { new } else { first };
         let malformed = Command::ConfirmLink { digits: "12".to_owned() };
@@ -131,11 +140,7 @@ fn other_digits_end_it_with_one_try() {
 #[test]
 fn it_takes_five_minutes_at_most_and_can_be_given_up() {
     let mut world = World::new();
-    let (first, _) = world.add();
-    let new = world.add_empty();
-    let request = request_of(&mut world, new);
-    world.command(first, Command::AcceptLink { request: request.clone() });
-    let digits = world.digits(first).expect("shown");
+    let UnderWay { first, new, digits, request } = under_way(&mut world);
     world.run(5 * MINUTE);
     for who in [first, new] {
         assert_eq!(failures(&world, who), [LinkFailure::Expired]);
@@ -256,11 +261,7 @@ fn who_stands_between_shows_each_side_other_digits() {
 #[test]
 fn a_recorded_linking_links_nobody() {
     let mut world = World::new();
-    let (first, _) = world.add();
-    let new = world.add_empty();
-    let done = request_of(&mut world, new);
-    world.command(first, Command::AcceptLink { request: done.clone() });
-    let digits = world.digits(first).expect("shown");
+    let UnderWay { first, new, digits, request: done } = under_way(&mut world);
     assert!(confirm(&mut world, first, &digits) && confirm(&mut world, new, &digits));
     let recorded = steps(&world, &done);
     assert_eq!(recorded.len(), LinkStep::ALL.len());
