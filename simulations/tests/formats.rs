@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use waku_groupchat_core::api::views::{GapState, GroupState, SendState};
+use waku_groupchat_core::api::views::{GapState, GroupState, MessageView, SendState};
 use waku_groupchat_core::api::{Command, Event};
 use waku_groupchat_simulations::cast::{gaps, read, say, texts};
 use waku_groupchat_simulations::dump::Dump;
@@ -46,6 +46,9 @@ fn all_of_the_first_format_can_be_read() {
     assert_eq!(sending[7], Some(SendState::Queued));
     let view = core.group(hut).expect("memory").expect("a group");
     assert_eq!((view.description.as_str(), view.epoch), ("On Saturday", 2));
+    // nobody could say yet what was read
+    let last = read(&net, alice, hut).last().map(MessageView::cursor);
+    assert_eq!((view.unread, view.read_upto), (0, last));
     let core = net.node(bob).core();
     assert_eq!(core.invitations().expect("memory").len(), 1);
     assert_eq!(texts(&net, bob, hut)[..5], LINES[..5]);

@@ -19,7 +19,7 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 pub enum Scope {
     /// To see the account, groups, messages, gaps and events.
     Read,
-    /// To say something in a group.
+    /// To say something in a group, and what was read.
     Send,
     /// To make groups, change them, invite, and answer invitations.
     Manage,

@@ -135,6 +135,8 @@ mod tests {
             installations: 1,
             creator: InstallationId::from_bytes([0; 32]),
             policy: Policy::default(),
+            unread: 0,
+            read_upto: None,
         }
     }
 

@@ -185,13 +185,14 @@ fn list(client: &Client) -> Result<Page, CliError> {
                 g.group.short(),
                 clean_line(&g.name),
                 state(g.state).to_owned(),
+                g.unread.to_string(),
                 g.accounts.to_string(),
                 g.installations.to_string(),
                 clean_line(&g.description),
             ]
         })
         .collect();
-    let head = ["GROUP", "NAME", "STATE", "ACCOUNTS", "INSTALLATIONS", "DESCRIPTION"];
+    let head = ["GROUP", "NAME", "STATE", "UNREAD", "ACCOUNTS", "INSTALLATIONS", "DESCRIPTION"];
     Page::new(&answer, table(head, &rows))
 }
 
@@ -202,6 +203,7 @@ fn show(client: &Client, group: &str) -> Result<Page, CliError> {
         ("Group", g.group.to_string()),
         ("Name", clean_line(&g.name)),
         ("State", state(g.state).to_owned()),
+        ("Unread", g.unread.to_string()),
         ("Accounts", g.accounts.to_string()),
         ("Installations", g.installations.to_string()),
         ("Epoch", g.epoch.to_string()),

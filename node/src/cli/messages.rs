@@ -4,15 +4,16 @@ use std::fmt::Write;
 use std::io::{self, Read};
 
 use clap::Args;
-use waku_groupchat_core::AccountId;
+use serde_json::Value;
 use waku_groupchat_core::api::views::{
     AccountView, GroupState, GroupView, MessageKind, MessageView, SendState,
 };
+use waku_groupchat_core::{AccountId, MessageId};
 
 use super::client::Client;
 use super::text::{clean, clean_line, clock, date, hang, pad};
 use super::{CliError, NodeArgs, Page, names};
-use crate::chat::api::types::{AcceptedMessage, Messages, NewMessage};
+use crate::chat::api::types::{AcceptedMessage, MessageRef, Messages, NewMessage, NewRead};
 
 /// `send`.
 #[derive(Clone, Debug, Args)]
@@ -36,6 +37,12 @@ pub struct ReadArgs {
     /// Only this many, the last ones
     #[arg(long, value_name = "N")]
     last: Option<usize>,
+    /// Only what follows the message up to which the account has read
+    #[arg(long, conflicts_with = "last")]
+    unread: bool,
+    /// Then say, to all installations of the account, that what is shown was read
+    #[arg(long)]
+    mark: bool,
 }
 
 pub(super) fn send(args: &SendArgs, client: &Client) -> Result<Page, CliError> {
@@ -62,7 +69,8 @@ pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
     let id = names::group(client, &args.group)?;
     let group: GroupView = client.get(&format!("/groups/{id}"))?;
     let own: AccountView = client.get("/accounts")?;
-    let mut all = Messages { messages: Vec::new(), next: None };
+    let from = group.read_upto.filter(|_| args.unread);
+    let mut all = Messages { messages: Vec::new(), next: from };
     loop {
         let after = all.next.map(|next| format!("?after={next}")).unwrap_or_default();
         let page: Messages = client.get(&format!("/groups/{id}/messages{after}"))?;
@@ -74,6 +82,12 @@ pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
     }
     if let Some(last) = args.last {
         all.messages.drain(..all.messages.len().saturating_sub(last));
+    }
+    if args.mark
+        && let Some(MessageId { installation, number, .. }) = all.messages.last().map(|m| m.id)
+    {
+        let body = NewRead { upto: Some(MessageRef { installation, number }) };
+        let _: Value = client.put(&format!("/groups/{id}/read"), &body)?;
     }
     let text = conversation(&group, own.account, &all.messages);
     Page::new(&all, text)
@@ -137,7 +151,7 @@ pub(super) fn sending(state: SendState) -> String {
 #[cfg(test)]
 mod tests {
     use waku_groupchat_core::api::Policy;
-    use waku_groupchat_core::{GroupId, InstallationId, MessageId, Timestamp};
+    use waku_groupchat_core::{GroupId, InstallationId, Timestamp};
 
     use super::*;
 
@@ -169,6 +183,8 @@ mod tests {
             installations: 2,
             creator: InstallationId::from_bytes([1; 32]),
             policy: Policy::default(),
+            unread: 0,
+            read_upto: None,
         };
         let messages = [
             message(1, 1, 0, "noon?", Some(SendState::Stored)),

@@ -20,7 +20,7 @@ use crate::options::Scalar as _;
 The first token, in the file `api-token` of the node's data directory, may do everything. Others \
 are made with it, for programs that need less:\n\n  \
 read     see the account, groups, messages, gaps and events\n  \
-send     say something in a group\n  \
+send     say something in a group, and what was read\n  \
 manage   make groups, change them, invite, answer invitations\n  \
 admin    all of it; make the account, link installations, make and revoke tokens")]
 pub struct TokenArgs {

@@ -82,7 +82,8 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         | Event::Split { group, .. }
         | Event::Reordered { group, .. }
         | Event::ChangeFailed { group, .. }
-        | Event::ProfileChanged { group, .. } => Some(*group),
+        | Event::ProfileChanged { group, .. }
+        | Event::Read { group, .. } => Some(*group),
         Event::Message { id, .. } | Event::MessageState { id, .. } => Some(id.group),
         Event::Gap { gap } => Some(gap.group),
         Event::Refused { group, .. } => *group,

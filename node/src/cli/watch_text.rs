@@ -193,6 +193,10 @@ impl Lines {
                 let about = if description.is_empty() { "" } else { ": " };
                 format!("now called {}{about}{}", clean_line(name), clean_line(description))
             }
+            Event::Read { unread, .. } => match unread {
+                0 => "all of it is read".to_owned(),
+                unread => format!("read; {unread} unread"),
+            },
             Event::Gap { gap } => {
                 let how = match gap.state {
                     GapState::Missing => "is missing",

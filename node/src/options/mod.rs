@@ -243,6 +243,8 @@ impl GroupChat {
             registration_period: self.registration_period,
             registration_delay: self.registration_delay,
             invitation_delay: self.invitation_delay,
+            installation_delay: self.installation_delay,
+            read_delay: self.read_delay,
             catch_up: self.catch_up,
             ..waku_groupchat_core::api::Config::new(pubsub_topic)
         }

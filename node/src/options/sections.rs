@@ -155,6 +155,12 @@ section! {
         registration_delay: Duration = "registration-delay", "30m";
         /// Invitations leave at a random time within this.
         invitation_delay: Duration = "invitation-delay", "30s";
+        /// A new installation of the account is brought into each of its groups at a random time
+        /// within this; if who took it in does not, by others within as long again.
+        installation_delay: Duration = "installation-delay", "10m";
+        /// What was read is told to the account's other installations, all at once, after half of
+        /// this and a random part of it.
+        read_delay: Duration = "read-delay", "1m";
         /// How often store peers are asked for everything since the last time.
         catch_up: Duration = "catch-up", "5m";
         /// Commands that wait for the chat at most; what is over is answered with 429 or 503.

@@ -124,5 +124,9 @@ pub const LABEL_BYTES: usize = 64;
 pub const OWN_LABELS: usize = 4096;
 /// Most groups of which is kept what the account decided in them.
 pub const OWN_MARKS: usize = 65_536;
+/// Places up to which groups were read, in one statement: it is of the smallest size class.
+pub const READS_AT_ONCE: usize = 3;
+/// Unread messages of a group are counted among so many that follow what was read.
+pub const UNREAD_COUNTED: usize = 10_000;
 /// Most own key packages that are kept after they were replaced.
 pub const FORMER_PACKAGES: usize = 96;

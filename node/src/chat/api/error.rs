@@ -175,6 +175,7 @@ fn refused(error: &CommandError) -> Code {
         CommandError::Length { .. } => Code::Length,
         CommandError::RepeatedAccount(_) => Code::RepeatedAccount,
         CommandError::TooManyCards { .. } => Code::TooManyCards,
+        CommandError::UnknownMessage(_) => Code::UnknownMessage,
         CommandError::UnknownGroup(_) => Code::UnknownGroup,
         CommandError::NoInvitation(_) => Code::NoInvitation,
         CommandError::NoAccount => Code::NoAccount,

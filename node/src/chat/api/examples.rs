@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
     AccountView, AskedChange, BlockedView, ChangeState, ChangeView, Evidence, GapState, GapView,
     GroupState, GroupView, GuardView, InstallationState, InstallationView, InvitationView,
-    LinkRole, LinkView, MemberView, MessageKind, MessageView, SendState, TryView,
+    LinkRole, LinkView, MemberView, MessageCursor, MessageKind, MessageView, SendState, TryView,
 };
 use waku_groupchat_core::api::{
     self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role, TurnedAway,
@@ -18,9 +18,9 @@ use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timesta
 use super::types::{
     AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
     Events, Gaps, Groups, Installations, Invitations, Inviting, Label, LinkAccepted, LinkDigits,
-    LinkRequest, LinkRequested, Members, Messages, NewAccount, NewGuard, NewInvitations,
-    NewMessage, NewRole, NewToken, Policy, Profile, Removals, Revocations, Revoked, StreamClosed,
-    StreamReady, TokenList, TokenView, Wipe,
+    LinkRequest, LinkRequested, Members, MessageRef, Messages, NewAccount, NewGuard,
+    NewInvitations, NewMessage, NewRead, NewRole, NewToken, Policy, Profile, Removals, Revocations,
+    Revoked, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -120,6 +120,8 @@ fn groups(all: &mut BTreeMap<&'static str, Value>) {
         installations: 3,
         creator: OWN_INSTALLATION,
         policy: policy.into(),
+        unread: 2,
+        read_upto: Some(place()),
     };
     put(all, "Profile", &Profile { name: name.clone(), description: description.clone() });
     put(all, "Policy", &policy);
@@ -170,7 +172,10 @@ fn messages(all: &mut BTreeMap<&'static str, Value>) {
         sending: Some(SendState::Published { peers: 4 }),
         ..others.clone()
     };
+    let upto = MessageRef { installation: OTHER_INSTALLATION, number: 7 };
     put(all, "NewMessage", &NewMessage { text: own.text.clone() });
+    put(all, "NewRead", &NewRead { upto: Some(upto) });
+    put(all, "MessageRef", &upto);
     put(all, "AcceptedMessage", &AcceptedMessage { id: own.id });
     put(all, "MessageView", &own);
     let next = Some(own.cursor());
@@ -193,6 +198,10 @@ fn tokens(all: &mut BTreeMap<&'static str, Value>) {
         expires: None,
     };
     put(all, "TokenList", &TokenList { tokens: vec![first, about] });
+}
+
+fn place() -> MessageCursor {
+    MessageCursor { time: AT, installation: OTHER_INSTALLATION, number: 7 }
 }
 
 fn own_message() -> MessageId {
@@ -261,6 +270,7 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::ChangeFailed { group: GROUP, change: ChangeKind::Profile, reason: not_allowed },
         Event::ProfileChanged { group: GROUP, name: profile.0, description: profile.1 },
         Event::MessageState { id: own_message(), state: SendState::Acknowledged },
+        Event::Read { group: GROUP, upto: place(), unread: 2 },
         Event::Gap { gap: gap() },
         Event::ClockOff { ahead: -31 },
         Event::ClockRight,

@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 14] = [
+pub(crate) const BODIES: [(&str, Target); 15] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -25,6 +25,7 @@ pub(crate) const BODIES: [(&str, Target); 14] = [
     ("Revocations", json::<types::Revocations>),
     ("NewGuard", json::<types::NewGuard>),
     ("Label", json::<types::Label>),
+    ("NewRead", json::<types::NewRead>),
 ];
 
 /// Every query there is.
@@ -80,6 +81,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("good-revocations", format!(r#"{{"installations":["{account}"]}}"#)),
         ("good-guard", r#"{"contactsOnly":true}"#.to_owned()),
         ("good-label", r#"{"label":"Laptop"}"#.to_owned()),
+        ("good-read", format!(r#"{{"upto":{{"installation":"{account}","number":7}}}}"#)),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

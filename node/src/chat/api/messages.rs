@@ -12,7 +12,7 @@ use waku_groupchat_core::{GroupId, InstallationId, MessageId};
 
 use super::error::ApiError;
 use super::extract::{Json, Path, Query};
-use super::types::{AcceptedMessage, Messages, NewMessage};
+use super::types::{AcceptedMessage, MessageRef, Messages, NewMessage, NewRead};
 use super::{Api, groups, made_at, schema};
 
 /// Messages of a page if the query does not say.
@@ -74,6 +74,26 @@ pub(super) async fn list(
     messages.truncate(limit);
     let next = messages.last().filter(|_| more).map(MessageView::cursor);
     Ok(JsonAnswer(Messages { messages, next }))
+}
+
+/// Say that a group was read up to a message
+///
+/// At all installations of the account, which are told after a random time; nobody else is. It is
+/// never taken back: a message before what was read changes nothing. The event `read` tells of it.
+#[utoipa::path(
+    put, path = "/groups/{group}/read", tag = "messages", operation_id = "markRead",
+    params(("group" = schema::GroupId, Path, description = "The group")),
+    request_body = NewRead,
+    responses((status = 204, description = "On disk")),
+)]
+pub(super) async fn mark_read(
+    State(api): State<Api>,
+    Path(group): Path<GroupId>,
+    Json(NewRead { upto }): Json<NewRead>,
+) -> Result<StatusCode, ApiError> {
+    let upto = upto.map(|MessageRef { installation, number }| (installation, number));
+    api.core.command(Command::MarkRead { group, upto }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Show a message

@@ -31,6 +31,7 @@
 //! | `POST /groups/{group}/messages` | [`types::NewMessage`] | 201 [`types::AcceptedMessage`] |
 //! | `GET /groups/{group}/messages?after=&limit=` | | [`types::Messages`] |
 //! | `GET /groups/{group}/messages/{installation}/{number}` | | [`MessageView`] |
+//! | `PUT /groups/{group}/read` | [`types::NewRead`] | 204 |
 //! | `GET /groups/{group}/missing`, `GET /missing` | | [`types::Gaps`] |
 //! | `GET /events?after=&limit=&wait=` | | [`types::Events`] |
 //! | `GET /events/stream?after=` | | server-sent events (`stream.rs`) |
@@ -210,6 +211,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Send, &sending, routes!(messages::send))
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))
+        .core(Send, &[NoAccount, UnknownGroup, UnknownMessage], routes!(messages::mark_read))
         .core(Read, &[UnknownGroup], routes!(groups::missing))
         .core(Read, &[], routes!(groups::all_missing))
         .core(Read, &[Gone, CursorAhead], routes!(events::list))

@@ -191,6 +191,27 @@ pub enum CloseReason {
     Stopped,
 }
 
+/// To `PUT /groups/{group}/read`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewRead {
+    /// The last message that was read; the last one that is here, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upto: Option<MessageRef>,
+}
+
+/// A message of a group that the path names.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MessageRef {
+    /// Its sender.
+    #[schema(value_type = schema::InstallationId)]
+    pub installation: InstallationId,
+    /// The sender's number for it.
+    #[schema(minimum = 1)]
+    pub number: u64,
+}
+
 /// To `PUT /guard`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -186,3 +186,38 @@ async fn a_stopped_chat_says_so() {
     assert_eq!((status.as_u16(), &body["code"]), (503, &json!("stopped")));
     assert_eq!(rig.chat.health(), [("GroupChat".to_owned(), "stopped".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_group_is_read_up_to_a_message_and_stays_so() {
+    let rig = Rig::start().await;
+    let group = rig.group().await;
+    let (messages, read) = (format!("/groups/{group}/messages"), format!("/groups/{group}/read"));
+    let (_, said) = rig.post(&messages, json!({ "text": "note to self" })).await;
+    let (_, view) = rig.get(&format!("/groups/{group}")).await;
+    assert_eq!((&view["unread"], view.get("readUpto")), (&json!(0), None));
+    let installation = &said["id"]["installation"];
+    for number in [1, 9] {
+        let body = json!({ "upto": { "installation": installation, "number": number } });
+        let (status, answer) = rig.call(Method::PUT, &read, Some(body)).await;
+        match number {
+            1 => assert_eq!(status, StatusCode::NO_CONTENT),
+            _ => assert_eq!((status.as_u16(), &answer["code"]), (404, &json!("unknown-message"))),
+        }
+    }
+    let rig = rig.restart().await;
+    let (_, view) = rig.get(&format!("/groups/{group}")).await;
+    let place = view["readUpto"].as_str().expect("a place").to_owned();
+    assert!(place.ends_with("-1"), "{place}");
+    // the place is a cursor: what follows it is new
+    let (_, new) = rig.get(&format!("{messages}?after={place}")).await;
+    assert_eq!(new["messages"], json!([]));
+    let (_, events) = rig.get("/events?limit=1000").await;
+    let events = events["events"].as_array().expect("a list");
+    let told: Vec<_> = events.iter().filter(|event| event["type"] == "read").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0]["upto"], &told[0]["unread"]), (&json!(place), &json!(0)));
+    let nowhere = format!("/groups/{}/read", "00".repeat(16));
+    let (status, answer) = rig.call(Method::PUT, &nowhere, Some(json!({}))).await;
+    assert_eq!((status.as_u16(), &answer["code"]), (404, &json!("unknown-group")));
+    rig.chat.shutdown().await;
+}

@@ -237,6 +237,35 @@ fn link(sample: &Sample) -> Value {
     })
 }
 
+/// What one installation tells the others: a label, a group that was joined, one that was read.
+fn own_update(sample: &Sample) -> Value {
+    let (by, group) = (sample.second.id().as_bytes().to_vec(), counting::<16>(0xe0).to_vec());
+    let label = proto::OwnLabel {
+        installation: sample.first.id().as_bytes().to_vec(),
+        text: "Laptop".to_owned(),
+        time: NOW.as_nanos(),
+        by: by.clone(),
+    };
+    let joined =
+        proto::OwnGroup { group: group.clone(), mark: 1, time: NOW.as_nanos(), by: by.clone() };
+    let read = proto::OwnRead { group, time: NOW.as_nanos() + 1, installation: by, number: 7 };
+    let update = proto::OwnUpdate {
+        labels: vec![label],
+        groups: vec![joined],
+        reads: vec![read],
+        ..Default::default()
+    };
+    json!({
+        "group": hex(counting::<16>(0xe0)),
+        "time": NOW.as_nanos(),
+        "by": sample.second.id().to_string(),
+        "label": { "installation": sample.first.id().to_string(), "text": "Laptop" },
+        "mark": 1,
+        "read": { "time": NOW.as_nanos() + 1, "number": 7 },
+        "update": hex(update.encode_to_vec()),
+    })
+}
+
 #[test]
 fn vectors_are_those_of_the_specification() {
     let sample = sample();
@@ -248,6 +277,7 @@ fn vectors_are_those_of_the_specification() {
         "log": log(&sample),
         "record": record(&sample),
         "link": link(&sample),
+        "own_update": own_update(&sample),
     });
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE);
     if env::var_os("WGC_WRITE_VECTORS").is_some() {

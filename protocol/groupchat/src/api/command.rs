@@ -123,6 +123,14 @@ pub enum Command {
         /// Only accounts that share a group with this one, or that it has asked into one.
         contacts_only: bool,
     },
+    /// Say that a group was read up to a message, at all installations of the account. It is never
+    /// taken back: a message before what was read changes nothing.
+    MarkRead {
+        /// Which group.
+        group: GroupId,
+        /// The sender and number of a message that is here; `None`: the last one.
+        upto: Option<(InstallationId, u64)>,
+    },
     /// Say something in a group.
     Send {
         /// Which group.
@@ -239,6 +247,9 @@ pub enum CommandError {
     /// A group that is not known here.
     #[error("no group {0} here")]
     UnknownGroup(GroupId),
+    /// A message that is not here.
+    #[error("no message {}/{} in group {} here", .0.installation, .0.number, .0.group)]
+    UnknownMessage(MessageId),
     /// A group that no invitation waits for.
     #[error("no invitation to group {0} waits here")]
     NoInvitation(GroupId),

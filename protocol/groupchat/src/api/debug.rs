@@ -87,6 +87,9 @@ impl fmt::Debug for Command {
             Self::UpdateKeys { group } => {
                 f.debug_struct("UpdateKeys").field("group", group).finish()
             }
+            Self::MarkRead { group, upto } => {
+                f.debug_struct("MarkRead").field("group", group).field("upto", upto).finish()
+            }
             Self::Send { group, text } => {
                 f.debug_struct("Send").field("group", group).field("text", &Hidden(text)).finish()
             }
@@ -194,6 +197,8 @@ mod tests {
                     installations: 1,
                     creator: installation,
                     policy: Policy::default(),
+                    unread: 0,
+                    read_upto: None,
                 }
             ),
             format!(

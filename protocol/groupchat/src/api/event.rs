@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::views::GapView;
+use super::views::{GapView, MessageCursor};
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// An event with its place in the order.
@@ -173,6 +173,15 @@ pub enum Event {
         /// The sender's account.
         account: AccountId,
     },
+    /// The account has read a group up to a message, at this or another installation.
+    Read {
+        /// The group.
+        group: GroupId,
+        /// The message's place; it may not be here.
+        upto: MessageCursor,
+        /// How many messages of others are unread.
+        unread: u64,
+    },
     /// An own message got further.
     MessageState {
         /// Its name.
@@ -229,6 +238,7 @@ impl Event {
             | Self::Reordered { group, .. }
             | Self::ChangeFailed { group, .. }
             | Self::ProfileChanged { group, .. }
+            | Self::Read { group, .. }
             | Self::Copied { group } => Some(*group),
             Self::Message { id, .. } | Self::MessageState { id, .. } => Some(id.group),
             Self::Gap { gap } => Some(gap.group),

@@ -257,6 +257,9 @@ pub struct Config {
     /// A new installation of the own account is brought into each group at a random time within this,
     /// by who took it in; within as long again, by others. Default 10 minutes.
     pub installation_delay: Duration,
+    /// Up to where groups were read is told to the account's other installations, all at once, after
+    /// half of this and a random part of it. Default a minute.
+    pub read_delay: Duration,
     /// A sync leaves at a random time after activity in a group, not before this; later in large
     /// groups. Default one minute.
     pub sync_after: Duration,
@@ -293,6 +296,7 @@ impl Config {
             registration_delay: Duration::from_secs(1800),
             invitation_delay: Duration::from_secs(30),
             installation_delay: Duration::from_secs(600),
+            read_delay: Duration::from_secs(60),
             sync_after: Duration::from_secs(60),
             quiet: Duration::from_secs(86_400),
             answer_within: Duration::from_secs(10),

@@ -134,6 +134,12 @@ pub struct GroupView {
     pub creator: InstallationId,
     /// Which role each right needs.
     pub policy: Policy,
+    /// How many texts of other accounts, which are not blocked, follow what was read; counted among
+    /// the first [`crate::limits::UNREAD_COUNTED`] messages that do.
+    pub unread: u64,
+    /// The place up to which the account has read it; `None` before that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_upto: Option<MessageCursor>,
 }
 
 /// An account in a group.

@@ -40,6 +40,7 @@ impl Inner {
             Command::AcceptInvitation { group } => self.accept_invitation(tx, group),
             Command::DeclineInvitation { group } => self.decline_invitation(tx, group),
             Command::Send { group, text } => self.send(tx, group, text),
+            Command::MarkRead { group, upto } => self.mark_read(tx, group, upto),
             Command::Remove { group, accounts } => self.remove_accounts(tx, group, &accounts),
             Command::Leave { group } => self.leave(tx, group),
             Command::SetRole { group, account, role } => self.set_role(tx, group, account, role),

@@ -423,6 +423,7 @@ impl Inner {
         self.upkeep_due(tx)?;
         self.registration_due(tx)?;
         self.telling_due(tx)?;
+        self.reads_due(tx)?;
         self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
         self.repeats_due(tx)?;
@@ -439,6 +440,7 @@ impl Inner {
         [
             self.next_registration(),
             self.next_telling(),
+            self.next_reads(),
             self.next_intent(),
             self.next_repeat(),
             self.next_change(),

@@ -43,12 +43,12 @@ impl<S: Store> Core<S> {
     /// All groups, those one is invited to among them.
     pub fn groups(&self) -> Result<Vec<GroupView>, Fault> {
         let shown = self.inner.groups.iter().filter(|(id, _)| !self.inner.is_own_group(id));
-        Ok(shown.map(|(id, group)| group_view(*id, group)).collect())
+        Ok(shown.map(|(id, group)| self.inner.group_view(*id, group)).collect())
     }
 
     /// One group.
     pub fn group(&self, id: GroupId) -> Result<Option<GroupView>, Fault> {
-        Ok(self.inner.groups.get(&id).map(|group| group_view(id, group)))
+        Ok(self.inner.groups.get(&id).map(|group| self.inner.group_view(id, group)))
     }
 
     /// The name by which members call the state that a group stands in: the same exactly where they
@@ -190,24 +190,27 @@ impl Inner {
         Log::from_entries(account.account, &account.log)
             .map_err(|_| Fault::Bug("the own account log does not hold"))
     }
-}
 
-fn group_view(id: GroupId, group: &Group) -> GroupView {
-    let record = &group.record;
-    let members = group.members();
-    let installations = members.len();
-    let accounts: BTreeSet<AccountId> = members.into_iter().map(|(_, account)| account).collect();
-    let agreed = group.agreed();
-    GroupView {
-        group: id,
-        name: agreed.map_or_else(String::new, |agreed| agreed.name.clone()),
-        description: agreed.map_or_else(String::new, |agreed| agreed.description.clone()),
-        state: group_state(group),
-        epoch: group.tip().map_or(record.joined, |s| s.epoch),
-        accounts: accounts.len(),
-        installations,
-        creator: record.creator,
-        policy: agreed.map(|agreed| agreed.authority.policy).unwrap_or_default(),
+    fn group_view(&self, id: GroupId, group: &Group) -> GroupView {
+        let record = &group.record;
+        let members = group.members();
+        let installations = members.len();
+        let accounts: BTreeSet<AccountId> =
+            members.into_iter().map(|(_, account)| account).collect();
+        let agreed = group.agreed();
+        GroupView {
+            group: id,
+            name: agreed.map_or_else(String::new, |agreed| agreed.name.clone()),
+            description: agreed.map_or_else(String::new, |agreed| agreed.description.clone()),
+            state: group_state(group),
+            epoch: group.tip().map_or(record.joined, |s| s.epoch),
+            accounts: accounts.len(),
+            installations,
+            creator: record.creator,
+            policy: agreed.map(|agreed| agreed.authority.policy).unwrap_or_default(),
+            unread: self.shared.unread(&id),
+            read_upto: self.shared.read_upto(&id),
+        }
     }
 }
 

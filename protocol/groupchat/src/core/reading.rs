@@ -204,7 +204,10 @@ impl Inner {
         };
         self.save_message(tx, message, core.time, &record)?;
         match &core.content {
-            Content::Text(_) => self.emit(tx, Event::Message { id: message, account })?,
+            Content::Text(_) => {
+                self.count_unread(tx, message, core.time, account)?;
+                self.emit(tx, Event::Message { id: message, account })?;
+            }
             Content::Leave(_) => self.left(tx, core, &kept)?,
             Content::Own(update) => {
                 if !self.own_update(tx, installation, update)? {

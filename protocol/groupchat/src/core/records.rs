@@ -7,7 +7,7 @@
 //! | `guard` | [`super::strangers::GuardRecord`] |
 //! | `account` | [`AccountRecord`] |
 //! | `linking` | [`LinkRecord`] |
-//! | `own/label/` installation, `own/mark/` group | [`super::own_group`]: what own installations share |
+//! | `own/label/` installation, `own/mark/` group, `own/read/` group | [`super::own_group`]: what own installations share |
 //! | `package/` 16 bytes of the hash of a key package | [`super::packages::FormerPackage`] |
 //! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |

@@ -6,7 +6,7 @@
 //! changed and the version it leads to are in one batch. A step with much to do can do it in parts:
 //! each part is a batch of its own, and what was interrupted goes on with the next part.
 
-use super::{Fault, fourth, second, third};
+use super::{Fault, fourth, own_group, second, third};
 use crate::store::{Overlay, Store, StoreError};
 
 /// Where the version stands.
@@ -31,8 +31,13 @@ pub(super) enum Progress {
 }
 
 /// All steps there are.
-const STEPS: &[Step] =
-    &[second::states_as_differences, third::room_for_segments, fourth::graphs, counted_messages];
+const STEPS: &[Step] = &[
+    second::states_as_differences,
+    third::room_for_segments,
+    fourth::graphs,
+    counted_messages,
+    own_group::all_read,
+];
 
 /// From version 4 to 5: of own messages a state may have only the number, with the keys that they
 /// took still in its secrets. There is none yet; who does not know of the number would use those keys

@@ -141,6 +141,7 @@ impl Inner {
         }
         self.guard.blocked.insert(account, Blocked { since: tx.now, invitations: 0 });
         self.guard.save(tx)?;
+        self.count_unread_of(tx, account)?;
         let waiting = |group: &Group| group.waiting().is_some_and(|open| open.from == account);
         let waiting = self.groups.iter().filter(|(_, group)| waiting(group)).map(|(id, _)| *id);
         for id in waiting.collect::<Vec<GroupId>>() {
@@ -161,6 +162,7 @@ impl Inner {
             return Err(Stop::Command(CommandError::NotBlocked(account)));
         }
         self.guard.save(tx)?;
+        self.count_unread_of(tx, account)?;
         Ok(Answer::Done)
     }
 

@@ -58,6 +58,7 @@ impl Inner {
         }
         self.keep_all_rejoins(tx)?;
         self.resume_welcomes(tx)?;
+        self.resume_reads(tx);
         let tips: Vec<_> = self
             .groups
             .iter()

@@ -175,6 +175,15 @@ pub(in crate::chat) enum Event {
         /// The sender's account.
         account: AccountId,
     },
+    /// The account has read a group up to a message, at this or another installation.
+    Read {
+        /// The group.
+        group: GroupId,
+        /// The message's place, as in `next` of a page of messages; it may not be here.
+        upto: String,
+        /// How many messages of others are unread.
+        unread: u64,
+    },
     /// An own message got further.
     MessageState {
         /// Its name.

@@ -55,7 +55,7 @@ pub(in crate::chat) struct MessageId {
 pub(in crate::chat) enum Scope {
     /// To see the account, groups, messages, gaps and events.
     Read,
-    /// To say something in a group.
+    /// To say something in a group, and what was read.
     Send,
     /// To make groups, change them, invite, and answer invitations.
     Manage,

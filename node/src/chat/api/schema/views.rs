@@ -146,6 +146,13 @@ pub(in crate::chat) struct GroupView {
     creator: InstallationId,
     /// Which role each right needs.
     policy: Policy,
+    /// How many texts of other accounts, which are not blocked, follow what was read; counted among
+    /// the first 10,000 messages that do.
+    unread: u64,
+    /// The place up to which the account has read it, as in `next` of a page of messages; left out
+    /// before that was said.
+    #[schema(nullable = false)]
+    read_upto: Option<String>,
 }
 
 /// An account in a group.

@@ -97,6 +97,12 @@ fn told(log: crate::account::Log) -> Vec<u8> {
         }],
         registration_secret: vec![9; 32],
         whole: true,
+        reads: vec![proto::OwnRead {
+            group: PAIR.group.as_bytes().to_vec(),
+            time: PAIR.now.as_nanos(),
+            installation: vec![7; 32],
+            number: 3,
+        }],
     }
     .encode_to_vec()
 }

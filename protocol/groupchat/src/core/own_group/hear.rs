@@ -34,6 +34,9 @@ impl Inner {
         for group in update.groups {
             self.take_mark(tx, group)?;
         }
+        for read in update.reads {
+            self.take_read(tx, &read)?;
+        }
         self.spread(tx)?;
         Ok(true)
     }

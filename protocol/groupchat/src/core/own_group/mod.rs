@@ -10,9 +10,11 @@
 //! |---|---|
 //! | [`say`] | what this installation tells the others |
 //! | [`hear`] | what others tell |
+//! | [`read`] | up to where somebody has read the groups |
 //! | [`spread`] | bringing installations into the account's groups |
 
 mod hear;
+mod read;
 mod say;
 mod spread;
 
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::read::ReadRecord;
+pub(in crate::core) use self::read::all_read;
 use super::records::{GroupRecord, decode, key, write};
 use super::{Fault, Inner, Stop, Tx};
 use crate::account::Log;
@@ -37,6 +41,10 @@ pub(in crate::core) struct Shared {
     roots: Vec<EntryHash>,
     labels: BTreeMap<InstallationId, LabelRecord>,
     marks: BTreeMap<GroupId, MarkRecord>,
+    /// Up to where groups were read, and how much of them was not.
+    reads: BTreeMap<GroupId, ReadRecord>,
+    /// When the others are told of that.
+    reads_at: Option<Timestamp>,
     /// Somebody came in: when it is told everything, unless another one does before.
     tell_at: Option<Timestamp>,
 }
@@ -84,6 +92,7 @@ impl Shared {
             let id = k.get(b"own/mark/".len()..).and_then(GroupId::from_slice);
             shared.marks.insert(id.ok_or(Fault::Bug("a mark's key"))?, decode(&value)?);
         }
+        shared.reads = read::load(overlay)?;
         Ok(shared)
     }
 

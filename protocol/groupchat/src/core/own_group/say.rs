@@ -58,6 +58,7 @@ impl Inner {
             groups: groups.collect(),
             registration_secret: own.registration_secret.0.to_vec(),
             whole: true,
+            reads: self.all_reads(),
         }
     }
 

@@ -21,6 +21,7 @@ mod late;
 mod linking;
 mod messages;
 mod own_group;
+mod reads;
 mod records;
 mod rejoin;
 mod repeats;

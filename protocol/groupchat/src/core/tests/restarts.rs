@@ -12,7 +12,7 @@ use crate::store::Overlay;
 
 impl World {
     /// The process of `who` ends, and what it had not handed over is gone with it.
-    fn restart(&mut self, who: usize) {
+    pub(super) fn restart(&mut self, who: usize) {
         let mut seed = [0; 32];
         self.rng.fill(&mut seed);
         let store = self.peers[who].core.store().clone();
