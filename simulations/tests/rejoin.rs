@@ -294,6 +294,38 @@ fn a_group_that_was_split_for_three_weeks_ends_on_the_side_with_more_accounts() 
     }
 }
 
+/// Those who are cut off do nothing for nine days, so they still keep the state where the two sides part
+/// when the others have let go of it. By the commits that they are shown they would stay: both of them
+/// have one, and of the three others one alone has.
+#[test]
+fn who_keeps_the_state_where_a_long_split_began_comes_to_the_side_that_stands() {
+    let (mut net, nodes, group) = members(38, 5);
+    // until all have new keys
+    net.run_for(DAY * 2);
+    assert!(same_state(&net, &nodes, group));
+    let (here, there) = nodes.split_at(3);
+    part(&mut net, (here, there), true);
+    for day in 0..9 {
+        rename(&mut net, here[0], group, &format!("Hut of day {day}"));
+        say(&mut net, here[day % 3], group, "here");
+        net.run_for(DAY);
+    }
+    rename(&mut net, there[0], group, "Hut over there");
+    rename(&mut net, there[1], group, "Hut far away");
+    net.run_for(HOUR);
+    part(&mut net, (here, there), false);
+    let state =
+        |net: &Network, node| net.node(node).core().group(group).expect("memory").map(|g| g.state);
+    let joined = |net: &Network| nodes.iter().all(|n| state(net, *n) == Some(GroupState::Joined));
+    let one = net.run_until(DAY * 12, |net| same_state(net, &nodes, group) && joined(net));
+    assert!(one, "one state, and nobody waits:\n{}", net.story(120));
+    let told = |event: &&Event| matches!(event, Event::Split { .. });
+    for node in there {
+        let told: Vec<&Event> = net.node(*node).events().filter(told).collect();
+        assert_eq!(told, [&Event::Split { group, stands: false }], "at {node:?}");
+    }
+}
+
 /// Bob, an admin, names the group and takes Carol out, while Alice, who owns it, takes him out: her
 /// commit makes his void. What she says of his branch names its first commit alone.
 #[test]

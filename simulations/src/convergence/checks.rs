@@ -42,6 +42,21 @@ impl Story {
         failures
     }
 
+    /// Where everybody stands, and what they know of other branches.
+    pub(super) fn told_states(&self) -> String {
+        let mut told = String::new();
+        for (n, person) in self.people.iter().enumerate() {
+            let node = self.net.node(person.node);
+            let (of, hostile) = (person.account, if person.hostile { ", hostile" } else { "" });
+            told += &format!("{n} is {:?} of {of:?}{hostile}\n", person.installation);
+            let states = node.is_up().then(|| node.core().told_states(self.group));
+            for line in states.into_iter().flatten() {
+                told += &format!("    {line}\n");
+            }
+        }
+        told
+    }
+
     /// Those who keep to the rules.
     fn honest(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.people.len()).filter(|n| !self.people[*n].hostile)

@@ -81,6 +81,9 @@ pub fn run(seed: u64, most: usize, deeds: Deeds, traced: bool) -> Outcome {
     story.counts.stories = [(plan.kind.name(), 1)].into();
     story.counts.nodes = story.people.len();
     story.counts.hours = story.net.now().since(crate::network::START).as_secs() / 3600;
-    let trace = if traced { story.net.story(usize::MAX) } else { String::new() };
+    let mut trace = if traced { story.net.story(usize::MAX) } else { String::new() };
+    if traced {
+        trace += &story.told_states();
+    }
     Outcome { failures, counts: story.counts, log: story.log, trace }
 }

@@ -116,7 +116,7 @@ impl Network {
                     self.later(self.now + delay, Happening::Answer(id, life, fetch, request));
                 }
                 Output::Answer(name, answer) => self.nodes[id.0].answered(name, answer),
-                Output::Refused(_) => {}
+                Output::Refused(reason) => self.note(id, || format!("refuses: {reason:?}")),
                 Output::Event(event) => {
                     self.note(id, || format!("event {:?}", event.event));
                     self.nodes[id.0].heard(event);

@@ -93,4 +93,49 @@ impl<S: Store> Core<S> {
         let line = self.inner.groups.get(&id).and_then(|g| g.line.as_ref());
         line.is_none_or(|line| line.graph.follows_the_rules())
     }
+
+    /// The states of a group that are kept, one a line, for people who look for a fault: what led to
+    /// each, whether the group stands on it, and what else decides where this core goes from there.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn told_states(&self, id: GroupId) -> Vec<String> {
+        let Some(group) = self.inner.groups.get(&id) else { return vec!["no such group".into()] };
+        let Some(line) = &group.line else { return vec!["invited".into()] };
+        let name = |state| {
+            let keys = line.states.get(&state).and_then(|s| s.keys.as_ref());
+            keys.map_or("--------".to_owned(), |keys| {
+                data_encoding::HEXLOWER.encode(&keys.name[..4])
+            })
+        };
+        let mut states: Vec<_> = line.states.values().collect();
+        states.sort_by_key(|state| (line.graph.depth(state.id), state.since));
+        let told = states.into_iter().map(|state| {
+            let stands = if line.graph.leads_to(state.id, line.tip) { '*' } else { ' ' };
+            let at = (name(state.id), state.epoch, state.since.as_secs());
+            let commit = line.graph.commit(state.id).map(|commit| {
+                let (by, after) = (commit.author, name(commit.parent));
+                let tie = data_encoding::HEXLOWER.encode(&commit.tie[..4]);
+                let moves = (&commit.adds, &commit.removes, &commit.swaps);
+                format!(
+                    "after {after} tie {tie} by {by:?} +{:?} -{:?} ={:?}",
+                    moves.0, moves.1, moves.2
+                )
+            });
+            format!("{stands} {} epoch {} at {} {}", at.0, at.1, at.2, commit.unwrap_or_default())
+        });
+        let ask = &group.ask;
+        let asks = format!(
+            "asked {} due {:?} waits {} behind {} lost {:?}, unsettled {}, leaving {}, again {}, splits {:?}",
+            ask.attempts,
+            ask.due.map(|due| due.as_secs()),
+            ask.waiting,
+            ask.behind,
+            ask.lost.map(|name| data_encoding::HEXLOWER.encode(&name[..4])),
+            group.unsettled(),
+            group.record.leaving,
+            group.again.is_some(),
+            group.splits.values().map(|split| split.stands).collect::<Vec<_>>(),
+        );
+        told.chain([asks]).collect()
+    }
 }

@@ -68,6 +68,7 @@ impl Inner {
         self.note_newcomers(tx, id, &members, &came)?;
         if depth > 0 {
             self.emit(tx, Event::Reordered { group: id, depth: depth as u64 })?;
+            self.mind_lost(tx, id)?;
         }
         self.tell_changes(tx, id, before)?;
         self.reopen(tx, id, &abandoned)?;

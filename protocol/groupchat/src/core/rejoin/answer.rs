@@ -155,7 +155,10 @@ impl Inner {
         }
         let member = group.account_of(&request.installation) == Some(request.account);
         let common = request.states.iter().find(|name| path.contains(name));
-        if let Some(common) = common {
+        let lost = request.lost.is_some_and(|name| path.contains(&name));
+        // who has to leave its side may keep a common state: what stands there for it, by the graph
+        // alone, is its own side
+        if let Some(common) = common.filter(|_| !(member && lost)) {
             let swapped = member && self.went(id, &path, common, &request.installation);
             let commits = if common == tip {
                 member.then(Vec::new)
@@ -168,7 +171,6 @@ impl Inner {
                 return self.send_answer(tx, id, open, &content.encode_to_vec());
             }
         }
-        let lost = request.lost.is_some_and(|name| path.contains(&name));
         match (member, common.is_some() || lost) {
             (true, true) => self.swap(tx, id, open),
             // it stands on another branch, and which one stands has to be settled first

@@ -322,7 +322,28 @@ impl Inner {
         save_split(tx, id, common, split)?;
         group.ask.lost = (!stands).then_some(common);
         save_ask(tx, id, &group.ask)?;
+        self.mind_lost(tx, id)?;
         self.emit(tx, Event::Split { group: id, stands })
+    }
+
+    /// Whether a split is lost was decided for the side that was stated. Who still keeps the state where
+    /// the two part can come to the side that stands by its commits alone, and need not be led there.
+    pub(in crate::core) fn mind_lost(&mut self, tx: &Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let Some(group) = self.groups.get(&id) else { return Ok(()) };
+        let split = group.ask.lost.and_then(|common| Some((common, group.splits.get(&common)?)));
+        let Some((common, split)) = split else { return Ok(()) };
+        let (path, stands) = (self.path_names(id), winner(split));
+        if !path.contains(&common) {
+            return Ok(());
+        }
+        let after = self.commits_after(tx, id, &path, &common)?;
+        if after.and_then(|after| after.first().copied()) == Some(stands)
+            && let Some(group) = self.groups.get_mut(&id)
+        {
+            group.ask.lost = None;
+            save_ask(tx, id, &group.ask)?;
+        }
+        Ok(())
     }
 
     /// Who was in a state of the own path, as far back as it is kept.
