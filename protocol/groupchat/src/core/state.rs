@@ -96,6 +96,8 @@ impl Inner {
             Some((k, _)) => number(&k[b"event/".len()..])?,
             None => 0,
         };
+        // an entry may be the last one, and be out of the queue while what follows from it is queued
+        let sequence = outgoing.last().map_or(0, |last| last + 1);
         let mut inner = Self {
             config,
             rng,
@@ -131,7 +133,7 @@ impl Inner {
             last_now: Timestamp::ZERO,
             prune_at: Timestamp::ZERO,
             ids: 0,
-            sequence: 0,
+            sequence,
             relay_peers: 0,
             store_peers: 0,
             catch_up_at: Timestamp::ZERO,
@@ -155,7 +157,7 @@ impl Inner {
         let fresh = Self::load(store, self.config.clone(), rng)?;
         let old = std::mem::replace(self, fresh);
         self.ids = old.ids;
-        self.sequence = old.sequence;
+        self.sequence = self.sequence.max(old.sequence);
         self.last_now = old.last_now;
         self.prune_at = old.prune_at;
         self.refused = old.refused;

@@ -173,6 +173,27 @@ fn sending_is_counted_and_the_secrets_are_written_once_in_a_while() {
     }
 }
 
+/// The commit is the last entry of the queue when Alice's process ends; what follows from it is queued
+/// when relay peers take it.
+#[test]
+fn an_invitation_whose_commit_was_not_taken_before_a_restart_arrives_whole() {
+    let mut world = World::three();
+    let (dave, card) = world.add();
+    world.run(MINUTE * 30);
+    world.peers[ALICE].deaf = true;
+    world.say(ALICE, "an entry right before it, which stays until a Store has it");
+    world.invite(&[card]);
+    let pending = &world.peers[ALICE].core.inner.groups[&world.group].record.pending;
+    let commit = pending.as_ref().expect("a commit that nobody takes").outgoing;
+    assert_eq!(world.peers[ALICE].core.inner.outgoing.last(), Some(commit));
+    world.restart(ALICE);
+    world.peers[ALICE].deaf = false;
+    world.give(ALICE, Input::Connectivity { relay_peers: 2, store_peers: 1 });
+    world.run(MINUTE);
+    world.command(dave, Command::AcceptInvitation { group: world.group });
+    world.go_on(&[ALICE, BOB, CAROL, dave]);
+}
+
 /// Who reaches nobody for days lets go of registration records that nobody can use any more.
 #[test]
 fn registration_records_that_nobody_took_do_not_pile_up() {
