@@ -5,11 +5,12 @@
 //! installation that has not been read in the group since. Once a period, at a random time, it goes
 //! out again under a fresh key, to the accounts of these alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::Group;
 use super::records::{
-    OutgoingKind, PendingEnvelope, RepeatRecord, Secret32, WaitingEnvelope, key, write,
+    OutgoingKind, PendingEnvelope, RejoinRecord, RepeatRecord, Secret32, StateName,
+    WaitingEnvelope, key, write,
 };
 use super::topics::period;
 use super::{Fault, Inner, Tx};
@@ -130,14 +131,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Lets go of installations that have been read since, and of those that were taken out.
+    /// Lets go of installations that have been read since, where the group stands, and of those that
+    /// were taken out: who came by a commit that lost its place may be read there, and needs the
+    /// invitation all the same.
     fn note_answers(&mut self, name: RepeatName) {
+        let path: BTreeSet<StateName> = self.path_names(name.0).into_iter().collect();
         let Some(repeat) = self.repeats.get_mut(&name) else { return };
         let Some(group) = self.groups.get(&name.0) else { return };
         let since = repeat.since;
         for waiting in &mut repeat.waiting {
             let before = waiting.slots.len();
-            waiting.slots.retain(|(i, ..)| !group.heard_since(i, since));
+            waiting.slots.retain(|(i, ..)| !group.heard_since(i, since, &path));
             waiting.answered |= waiting.slots.len() < before;
             waiting.slots.retain(|(i, ..)| group.account_of(i) == Some(waiting.account));
         }
@@ -256,13 +260,19 @@ impl Inner {
 }
 
 impl Group {
-    /// Whether something of an installation was read that was sent after a time.
-    fn heard_since(&self, installation: &InstallationId, since: Timestamp) -> bool {
-        let read = self.heard_in.get(installation).is_some_and(|heard| heard.at > since);
-        let committed = |author: &Option<(InstallationId, AccountId)>| {
-            author.is_some_and(|(author, _)| author == *installation)
+    /// Whether something of an installation was read that was sent after a time, in one of some states.
+    fn heard_since(
+        &self,
+        installation: &InstallationId,
+        since: Timestamp,
+        states: &BTreeSet<StateName>,
+    ) -> bool {
+        let heard = self.heard_in.get(installation);
+        let read = heard.is_some_and(|heard| heard.at > since && states.contains(&heard.state));
+        let committed = |record: &RejoinRecord| {
+            record.since > since && record.author.is_some_and(|(author, _)| author == *installation)
         };
-        read || self.rejoin.values().any(|r| r.since > since && committed(&r.author))
+        read || states.iter().filter_map(|name| self.rejoin.get(name)).any(committed)
     }
 }
 

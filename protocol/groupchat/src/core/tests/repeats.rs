@@ -69,6 +69,51 @@ fn who_comes_back_after_five_days_is_invited_and_follows() {
     assert!(world.peers[ALICE].core.inner.repeats.is_empty());
 }
 
+/// Dave gets in by a commit of Alice's that loses its place, and speaks there, after he has missed the
+/// invitation by the one that she made instead.
+#[test]
+fn who_is_read_only_where_a_lost_commit_led_is_still_invited() {
+    let mut world = World::three();
+    let (dave, card) = world.add();
+    for peer in &mut world.peers {
+        peer.core.inner.config.catch_up = HOUR * 6;
+    }
+    world.run(HOUR);
+    let only = |world: &mut World, hear: &[usize]| {
+        world.peers.iter_mut().enumerate().for_each(|(who, p)| p.deaf = !hear.contains(&who));
+    };
+    only(&mut world, &[ALICE, dave]);
+    world.invite(&[card]);
+    world.command(dave, Command::AcceptInvitation { group: world.group });
+    world.run(MINUTE);
+    let mut theirs = Vec::new();
+    for (who, other) in [(BOB, CAROL), (CAROL, BOB)] {
+        only(&mut world, &[who]);
+        let (name, description) = (format!("Hut of {who}"), String::new());
+        world.command(who, Command::SetProfile { group: world.group, name, description });
+        let commits = world.wire.iter().filter(|(k, _)| matches!(k, PublishKind::Commit(_)));
+        let commit = commits.last().expect("published").1.clone();
+        world.deliver(other, &commit);
+        theirs.push(commit);
+    }
+    only(&mut world, &[ALICE, BOB, CAROL]);
+    for commit in &theirs {
+        world.deliver(ALICE, commit);
+    }
+    world.run(MINUTE * 5);
+    let (group, account) = (world.group, world.account(dave));
+    assert!(world.peers[BOB].core.inner.groups[&group].is_member(account), "added again");
+    // and no archive has that invitation any more
+    world.wire.clear();
+    back(&mut world, dave);
+    let lost = world.say(dave, "is anybody here?");
+    world.run(MINUTE);
+    let heard = world.read(ALICE).iter().any(|message| message.id == lost);
+    assert!(heard, "Alice keeps that state");
+    world.run(DAY * 2);
+    world.go_on(&[ALICE, BOB, CAROL, dave]);
+}
+
 #[test]
 fn what_nobody_answers_is_repeated_once_a_day_at_random_times_for_thirty_days() {
     let (mut world, dave) = inviting();
