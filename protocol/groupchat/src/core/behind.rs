@@ -14,6 +14,10 @@ use crate::{GroupId, Timestamp};
 
 /// Who seals under a state this long after its successor was known here has missed that.
 const GRACE: Duration = Duration::from_secs(20);
+/// What takes this installation out is shown to others if it is open for this long whether that stands.
+const UNSETTLED_FOR: Duration = Duration::from_secs(3600);
+/// And again after this time.
+const SHOWN_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// Most commits of one answer.
 const MOST_COMMITS: usize = 16;
 
@@ -66,9 +70,46 @@ impl Inner {
         let mut path: Vec<StateId> =
             line.graph.ancestry(line.tip).take_while(|at| *at != fork).collect();
         path.reverse();
+        self.send_commits(tx, id, &path)
+    }
+
+    /// Where it is open whether this installation is in the group, others may not know the commits that
+    /// would take it out: whoever made them can have shown them to it alone. After a while it shows them
+    /// to all, so that somebody says which branch stands.
+    pub(super) fn mind_unsettled(&mut self, tx: &Tx<'_>, id: GroupId) {
+        let Some(group) = self.groups.get(&id) else { return };
+        if group.exchange.show_at.is_some() || !group.unsettled() {
+            return;
+        }
+        let at = tx.now + UNSETTLED_FOR + self.rng.duration_below(UNSETTLED_FOR / 4);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.exchange.show_at = Some(at);
+        }
+    }
+
+    pub(super) fn show_due(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+        let next = tx.now + SHOWN_EVERY + self.rng.duration_below(SHOWN_EVERY / 4);
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        if group.exchange.show_at.take_if(|at| *at <= tx.now).is_none() || !group.unsettled() {
+            return Ok(());
+        }
+        group.exchange.show_at = Some(next);
+        let Some(line) = &group.line else { return Ok(()) };
+        let mut path: Vec<StateId> = Vec::new();
+        for out in group.open_branches() {
+            let off = line.graph.ancestry(out).take_while(|at| !line.graph.leads_to(*at, line.tip));
+            let branch: Vec<StateId> = off.filter(|at| !path.contains(at)).collect();
+            path.extend(branch.into_iter().rev());
+        }
+        self.send_commits(tx, id, &path)
+    }
+
+    /// Publishes the commits that lead to these states again, in this order.
+    fn send_commits(&mut self, tx: &Tx<'_>, id: GroupId, path: &[StateId]) -> Result<(), Fault> {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else { return Ok(()) };
         let steps: Vec<(StateId, StateId)> = path
-            .into_iter()
-            .filter_map(|state| Some((line.graph.commit(state)?.parent, state)))
+            .iter()
+            .filter_map(|state| Some((line.graph.commit(*state)?.parent, *state)))
             .take(MOST_COMMITS)
             .collect();
         for (state, next) in steps {

@@ -235,7 +235,21 @@ impl Inner {
         self.keep_rejoin(tx, id, next)?;
         self.topics.clear();
         self.settle(tx, id)?;
+        self.mind_unsettled(tx, id);
+        if self.takes_out_aside(id, next) {
+            // who is taken out there waits to hear that
+            self.active(tx, id);
+        }
         Ok(true)
+    }
+
+    /// Whether a commit that the group does not stand on takes out a member.
+    fn takes_out_aside(&self, id: GroupId, state: StateId) -> bool {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else { return false };
+        let takes_out = line.graph.commit(state).is_some_and(|commit| {
+            commit.removes.iter().any(|gone| line.members.contains_key(gone))
+        });
+        takes_out && !line.graph.leads_to(state, line.tip)
     }
 
     /// Deletes what is kept of states.

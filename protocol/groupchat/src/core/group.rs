@@ -275,12 +275,19 @@ impl Group {
     /// Whether it is open which of two branches the others stand on, one of which took this
     /// installation out: nothing is said until somebody is read who passed over that branch.
     pub(super) fn unsettled(&self) -> bool {
-        let Some(line) = &self.line else { return false };
-        line.states.values().any(|state| {
-            let out = state.keys.is_none() && !line.graph.leads_to(state.id, line.tip);
-            let passed =
-                |commit: &Commit| self.record.passed_over.contains(&short_tie(&commit.tie));
-            out && !line.aside(state.id).any(passed)
+        self.open_branches().next().is_some()
+    }
+
+    /// The states off the path that this installation stands on which a commit led to that took it out,
+    /// as long as nobody else is known to have passed them over.
+    pub(super) fn open_branches(&self) -> impl Iterator<Item = StateId> + '_ {
+        self.line.iter().flat_map(|line| {
+            let out = line.states.values().filter(|state| state.keys.is_none()).map(|s| s.id);
+            out.filter(|state| !line.graph.leads_to(*state, line.tip)).filter(|state| {
+                let passed =
+                    |commit: &Commit| self.record.passed_over.contains(&short_tie(&commit.tie));
+                !line.aside(*state).any(passed)
+            })
         })
     }
 

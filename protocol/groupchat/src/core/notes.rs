@@ -42,6 +42,9 @@ pub(super) struct Exchange {
     pub(super) behind: Option<(StateId, Timestamp)>,
     /// The highest numbers said to be from before the own join.
     pub(super) before_join: BTreeMap<InstallationId, u64>,
+    /// When the commits that take this installation out are shown to others, as long as it is open
+    /// whether they stand.
+    pub(super) show_at: Option<Timestamp>,
     sent: VecDeque<Timestamp>,
 }
 
@@ -50,7 +53,7 @@ impl Exchange {
     pub(super) fn next(&self) -> Option<Timestamp> {
         let behind = self.behind.map(|(_, at)| at);
         let answers = self.buckets.values().chain(self.hands.values()).copied();
-        let syncs = self.sync_at.into_iter().chain(self.quiet_at);
+        let syncs = self.sync_at.into_iter().chain(self.quiet_at).chain(self.show_at);
         syncs.chain(behind).chain(answers).min()
     }
 
@@ -95,6 +98,7 @@ impl Inner {
             self.buckets_due(tx, id)?;
             self.hands_due(tx, id)?;
             self.behind_due(tx, id)?;
+            self.show_due(tx, id)?;
         }
         Ok(())
     }

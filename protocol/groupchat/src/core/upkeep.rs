@@ -67,6 +67,7 @@ impl Inner {
         for (id, state, since) in tips {
             self.replay(tx, id, state, since);
             self.wait_for_quiet(tx, id);
+            self.mind_unsettled(tx, id);
         }
         let awaited: Vec<_> =
             self.awaited.iter().map(|((topic, _), a)| (topic.clone(), a.at)).collect();

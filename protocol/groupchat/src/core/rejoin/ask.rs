@@ -343,6 +343,7 @@ impl Inner {
         let ties: Vec<u64> = line.aside(state).map(|commit| short_tie(&commit.tie)).collect();
         group.record.passed_over.retain(|tie| !ties.contains(tie));
         group.save(tx, &id)?;
+        self.mind_unsettled(tx, id);
         Ok(())
     }
 
@@ -364,7 +365,7 @@ impl Inner {
     }
 
     /// A kept state, by the name that members give it.
-    fn state_of(&self, id: GroupId, name: &StateName) -> Option<StateId> {
+    pub(super) fn state_of(&self, id: GroupId, name: &StateName) -> Option<StateId> {
         let line = self.groups.get(&id)?.line.as_ref()?;
         let named = |s: &&crate::core::records::StateRecord| {
             s.keys.as_ref().is_some_and(|keys| keys.name == *name)

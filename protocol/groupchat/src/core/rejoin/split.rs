@@ -15,10 +15,12 @@ use super::ask::save_ask;
 use super::keys::chain_key;
 use crate::account::verify;
 use crate::api::{Event, RefusedReason};
+use crate::core::group::commit_key;
 use crate::core::records::{HeardRecord, OutgoingKind, SplitRecord, StateName, key, write};
 use crate::core::{Fault, Inner, Tx};
 use crate::kdf::{hash, label};
 use crate::limits::{CHAIN_COMMITS, CHAINS_AT_A_TIME};
+use crate::mls::StateId;
 use crate::proto::group as pb;
 use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
@@ -80,7 +82,7 @@ impl Inner {
         tx: &Tx<'_>,
         id: GroupId,
         installation: InstallationId,
-        state: crate::mls::StateId,
+        state: StateId,
         at: Timestamp,
     ) -> Result<(), Fault> {
         let every = self.config.rejoin_after / 8;
@@ -175,10 +177,8 @@ impl Inner {
         let mut commits = Vec::new();
         for name in after.into_iter().rev() {
             let content = tx.overlay.get(&chain_key(&id, name))?.unwrap_or_default();
-            let Some(pb::frame::Body::Handshake(handshake)) = super::frame_body(&content) else {
-                return Ok(None);
-            };
-            commits.push(hash(label::FORK_COMMIT, &[&handshake.commit]));
+            let Some(side) = side_of(&content) else { return Ok(None) };
+            commits.push(side);
         }
         Ok(Some(commits))
     }
@@ -216,18 +216,49 @@ impl Inner {
         }
         let place = path.iter().position(|name| *name == from).unwrap_or_default();
         let common = path[place - same];
-        let line = self.groups.get(&id).and_then(|g| g.line.as_ref());
-        let held = line.is_some_and(|line| {
-            let named = |s: &crate::core::records::StateRecord| {
-                s.keys.as_ref().is_some_and(|keys| keys.name == common)
-            };
-            line.states.values().any(named)
-        });
-        if held {
-            // what followed there can be read, once somebody shows it
-            return self.must_ask(tx, id);
+        if let Some(held) = self.state_of(id, &common) {
+            // what followed there can be read, once somebody shows it; where all of it is here, the
+            // graph has chosen, and who said it is to hear that
+            if !self.knows_chain(tx, id, held, &theirs[same..])? {
+                return self.must_ask(tx, id);
+            }
+            let due = tx.now + self.rng.duration_below(self.config.rejoin_backoff);
+            if self.may_say_chain(tx.now, &(id, on)) {
+                self.chains.due.entry((id, on)).or_insert(due);
+            }
+            return Ok(());
         }
         self.split_seen(tx, id, common, own.get(same).copied())
+    }
+
+    /// Whether these commits, one after the other, are in the graph after a state.
+    fn knows_chain(
+        &self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        mut at: StateId,
+        sides: &[Side],
+    ) -> Result<bool, Fault> {
+        let Some(line) = self.groups.get(&id).and_then(|g| g.line.as_ref()) else {
+            return Ok(false);
+        };
+        'sides: for side in sides {
+            for next in line.graph.children(at) {
+                let content = tx.overlay.get(&commit_key(&id, next))?.unwrap_or_default();
+                if side_of(&content) == Some(*side) {
+                    at = next;
+                    continue 'sides;
+                }
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether nobody has said a chain on a state's topic for a day.
+    fn may_say_chain(&self, now: Timestamp, at: &(GroupId, StateName)) -> bool {
+        let said = self.chains.said.get(at);
+        said.is_none_or(|said| now.since(*said) >= self.config.rejoin_after)
     }
 
     /// The path parted here, and this side went on by `own`.
@@ -393,6 +424,16 @@ fn winner(split: &SplitRecord) -> Side {
     };
     let sides = sides.iter().map(|(side, accounts)| (weigh(accounts), Reverse(*side)));
     sides.max().map_or(split.own, |(_, Reverse(side))| side)
+}
+
+/// The name of the commit in the content of a handshake.
+fn side_of(content: &[u8]) -> Option<Side> {
+    match super::frame_body(content)? {
+        pb::frame::Body::Handshake(handshake) => {
+            Some(hash(label::FORK_COMMIT, &[&handshake.commit]))
+        }
+        _ => None,
+    }
 }
 
 fn verify_statement(

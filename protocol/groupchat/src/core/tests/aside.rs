@@ -90,3 +90,28 @@ fn who_are_out_on_different_lost_branches_hear_of_each_other() {
         assert!(is_inside(&world, who) && !is_unsettled(&world, who), "{who}");
     }
 }
+
+/// Alice shows the commit that takes Bob out to him alone, and is heard no more. The others have never
+/// heard of it and go on with him: he shows it to them, and they say that they do not stand there.
+#[test]
+fn who_alone_knows_what_takes_it_out_shows_it_to_the_others() {
+    let mut world = World::three();
+    let (dave, card) = world.add();
+    world.invite(&[card]);
+    world.command(dave, Command::AcceptInvitation { group: world.group });
+    world.run(MINUTE * 10);
+    world.peers[ALICE].deaf = true;
+    world.peers[ALICE].asleep = true;
+    let removal = world.seal(ALICE, &handshake(world.removal(ALICE, BOB), Vec::new()));
+    // two accounts against one
+    for who in [CAROL, dave] {
+        let (name, description) = (format!("Hut of {who}"), String::new());
+        world.command(who, Command::SetProfile { group: world.group, name, description });
+        world.run(MINUTE);
+    }
+    world.deliver(BOB, &removal);
+    assert!(is_inside(&world, BOB) && is_unsettled(&world, BOB));
+    world.run(MINUTE * 60 * 48);
+    assert!(is_inside(&world, BOB) && !is_unsettled(&world, BOB));
+    world.go_on(&[BOB, CAROL, dave]);
+}

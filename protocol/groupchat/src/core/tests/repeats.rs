@@ -91,8 +91,8 @@ fn who_is_read_only_where_a_lost_commit_led_is_still_invited() {
         only(&mut world, &[who]);
         let (name, description) = (format!("Hut of {who}"), String::new());
         world.command(who, Command::SetProfile { group: world.group, name, description });
-        let commits = world.wire.iter().filter(|(k, _)| matches!(k, PublishKind::Commit(_)));
-        let commit = commits.last().expect("published").1.clone();
+        let mut commits = world.wire.iter().filter(|(k, _)| matches!(k, PublishKind::Commit(_)));
+        let commit = commits.next_back().expect("published").1.clone();
         world.deliver(other, &commit);
         theirs.push(commit);
     }

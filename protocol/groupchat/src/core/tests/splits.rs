@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use super::hostile::handshake;
 use super::rejoin::{rename, sealed, states};
 use super::*;
 use crate::core::records::StateName;
@@ -93,6 +94,35 @@ fn a_made_up_chain_moves_nobody() {
         assert_eq!(kept.ask.lost, None);
     }
     world.go_on(&[ALICE, BOB, CAROL]);
+}
+
+/// Bob says the chain of a branch that the group does not stand on. Who has it knows that; who does not
+/// asks for it.
+#[test]
+fn a_chain_of_a_branch_that_was_passed_over_makes_nobody_ask_who_has_it() {
+    let mut world = World::three();
+    world.run(DAY);
+    let name = states(&world)[CAROL];
+    let commit = || world.commit_of(BOB, Vec::new(), Some(&world.extensions(&world.agreed())));
+    let commits = [commit(), commit()];
+    let sealed_commits = commits.clone().map(|c| world.seal(BOB, &handshake(c, Vec::new())));
+    for message in &sealed_commits {
+        world.deliver(CAROL, message);
+    }
+    let state = world.tip(CAROL).id;
+    let line = world.peers[CAROL].core.inner.groups[&world.group].line.as_ref().expect("joined");
+    let tie = line.graph.commit(state).expect("a commit").tie;
+    let parent = line.graph.ancestry(state).nth(1).expect("before it");
+    let is_tip = |c: &Vec<u8>| crate::core::effect::tie_of(&line.states[&parent], c) == tie;
+    let lost = commits.iter().find(|c| !is_tip(c)).expect("one of the two").clone();
+    let side = crate::kdf::hash(label::FORK_COMMIT, &[&lost]).to_vec();
+    let behind = |world: &World| world.peers[CAROL].core.inner.groups[&world.group].ask.behind;
+    let group = world.group.as_bytes().to_vec();
+    for (commits, asks) in [(vec![side.clone()], false), (vec![side, vec![1; 32]], true)] {
+        let message = sealed(&world, BOB, &name, chain(&group, &name, commits));
+        world.deliver(CAROL, &message);
+        assert_eq!(behind(&world), asks);
+    }
 }
 
 #[test]
