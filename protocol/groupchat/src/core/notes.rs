@@ -172,6 +172,19 @@ impl Inner {
     /// that, then the newest. While it is open whether this installation is in the group, none that
     /// takes it out.
     pub(super) fn passed_over(&self, id: GroupId) -> Vec<u64> {
+        self.branches_aside(id).into_iter().rev().take(PASSED_OVER).map(|(.., tie)| tie).collect()
+    }
+
+    /// Whether another's message names every branch that takes a member out and that would be named
+    /// here too: then nobody waits to hear it from this installation.
+    pub(super) fn names_all(&self, id: GroupId, told: &[u64]) -> bool {
+        let own = self.branches_aside(id).into_iter().rev().take(PASSED_OVER);
+        own.filter(|(takes_out, ..)| *takes_out).all(|(.., tie)| told.contains(&tie))
+    }
+
+    /// Branches that the group does not stand on: whether one takes a member out, since when it is
+    /// known, and the first bytes of its first commit's tie. The most important one last.
+    fn branches_aside(&self, id: GroupId) -> Vec<(bool, Timestamp, u64)> {
         let Some(group) = self.groups.get(&id) else { return Vec::new() };
         let Some(line) = &group.line else { return Vec::new() };
         if line.graph.depth(line.tip) == line.graph.states().count() {
@@ -203,7 +216,7 @@ impl Inner {
         }
         let mut aside: Vec<(bool, Timestamp, u64)> = aside.into_values().collect();
         aside.sort_unstable();
-        aside.into_iter().rev().take(PASSED_OVER).map(|(.., tie)| tie).collect()
+        aside
     }
 }
 

@@ -79,16 +79,25 @@ impl Inner {
         }
         let origin = Origin { group: id, installation, account, epoch, hash, at };
         let mut application = pb::Application::decode(plain.as_slice()).ok();
+        let mut names_all = true;
         if let Some(told) = &application {
             self.told_passed_over(tx, &origin, &told.passed_over)?;
             self.look_behind(tx, id, state, at);
-            self.wait_for_quiet(tx, id);
+            names_all = self.names_all(id, &told.passed_over);
+            if names_all {
+                self.wait_for_quiet(tx, id);
+            }
         }
         if let Some(pb::Application { frontier, note: Some(note), .. }) =
             application.take_if(|a| a.note.is_some())
         {
             self.mark_seen(tx, id, bytes);
+            let sync_at = self.groups.get(&id).and_then(|group| group.exchange.sync_at);
             self.note_received(tx, &origin, note, &frontier)?;
+            if let Some(group) = self.groups.get_mut(&id).filter(|_| !names_all) {
+                // an equal sync does not stand for the own one
+                group.exchange.sync_at = group.exchange.sync_at.or(sync_at);
+            }
             self.heard(tx, id, at)?;
             return self.heard_in(tx, id, installation, state, at);
         }
