@@ -201,7 +201,7 @@ impl Inner {
         self.take_own_log(tx, &finished.log)?;
         self.ensure_own_group(tx)?;
         self.spread(tx)?;
-        self.tell_log(tx)?;
+        self.tell_linked(tx, installation)?;
         self.emit(tx, Event::InstallationLinked { account, installation })?;
         Ok(Ok(()))
     }

@@ -45,15 +45,11 @@ impl Inner {
     /// Everything there is to tell.
     fn everything(&self) -> pb::OwnUpdate {
         let Some(own) = &self.account else { return pb::OwnUpdate::default() };
-        let packages = own.key_packages.iter().map(|(installation, package)| pb::KeyPackage {
-            installation: installation.as_bytes().to_vec(),
-            key_package: package.clone(),
-        });
         let labels = self.shared.labels.iter().map(|(id, label)| to_label(id, label));
         let groups = self.shared.marks.iter().map(|(id, mark)| to_mark(id, mark));
         pb::OwnUpdate {
             log_entries: own.log.clone(),
-            key_packages: packages.collect(),
+            key_packages: self.packages_of(|_| true),
             labels: labels.collect(),
             groups: groups.collect(),
             registration_secret: own.registration_secret.0.to_vec(),
@@ -64,31 +60,48 @@ impl Inner {
 
     /// Tells the own log, and this installation's key package.
     pub(in crate::core) fn tell_log(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        self.tell_log_and(tx, None)
+    }
+
+    /// Tells the own log, and the key package of who was taken in, so that others can bring it into
+    /// groups even if this one is gone a moment later.
+    pub(in crate::core) fn tell_linked(
+        &mut self,
+        tx: &mut Tx<'_>,
+        new: InstallationId,
+    ) -> Result<(), Fault> {
+        self.tell_log_and(tx, Some(new))
+    }
+
+    fn tell_log_and(&mut self, tx: &mut Tx<'_>, new: Option<InstallationId>) -> Result<(), Fault> {
         let Some(own) = &self.account else { return Ok(()) };
+        let this = own.installation;
         let update = pb::OwnUpdate {
             log_entries: own.log.clone(),
             registration_secret: own.registration_secret.0.to_vec(),
-            ..self.own_packages()
+            key_packages: self.packages_of(|id| id == this || Some(id) == new),
+            ..Default::default()
         };
         self.tell_own(tx, &update)
     }
 
     /// Tells this installation's key package.
     pub(in crate::core) fn tell_package(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let update = self.own_packages();
-        self.tell_own(tx, &update)
+        let Some(this) = self.account.as_ref().map(|own| own.installation) else { return Ok(()) };
+        let key_packages = self.packages_of(|id| id == this);
+        self.tell_own(tx, &pb::OwnUpdate { key_packages, ..Default::default() })
     }
 
-    fn own_packages(&self) -> pb::OwnUpdate {
-        let own = self.account.as_ref();
-        let mine = own.and_then(|own| {
-            own.key_packages.iter().find(|(installation, _)| *installation == own.installation)
-        });
-        let package = mine.map(|(installation, package)| pb::KeyPackage {
-            installation: installation.as_bytes().to_vec(),
-            key_package: package.clone(),
-        });
-        pb::OwnUpdate { key_packages: package.into_iter().collect(), ..Default::default() }
+    /// The newest key packages of some of the account's installations.
+    fn packages_of(&self, which: impl Fn(InstallationId) -> bool) -> Vec<pb::KeyPackage> {
+        let known = self.account.iter().flat_map(|own| &own.key_packages);
+        known
+            .filter(|(installation, _)| which(*installation))
+            .map(|(installation, package)| pb::KeyPackage {
+                installation: installation.as_bytes().to_vec(),
+                key_package: package.clone(),
+            })
+            .collect()
     }
 
     /// Notes what was decided for the account in a group, and tells the others.
