@@ -58,6 +58,13 @@ pub const FETCH_ALIGN: Duration = Duration::from_secs(60);
 pub const BACKOFF_DOUBLINGS: u32 = 6;
 /// Registration periods that a reader looks back for a record, and for which one stays good.
 pub const RECORD_PERIODS: u64 = 30;
+/// An account's record leaves in the first of this many parts of a period, so that the turns of all
+/// its installations are in the period.
+pub const RECORD_WITHIN: u32 = 2;
+/// Whoever is next in the order publishes a record after this part of a period.
+pub const RECORD_TURN: u32 = 48;
+/// The parts of a record leave within this part of a period, each at a random time.
+pub const RECORD_SPREAD: u32 = 96;
 /// Publishes of one entry that are remembered, to know them again in a Store.
 pub const SENT_KEPT: usize = 8;
 /// A fetch or publish that the driver does not answer for this long counts as failed.

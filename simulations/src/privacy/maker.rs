@@ -13,14 +13,14 @@ use waku_groupchat_core::account::{
     AddProposal, Entry, InstallationKey, KeyPackages, Log, PARTS, Phrase, Record as Signed,
     RegistrationSecret, SigningKey, seal_record,
 };
-use waku_groupchat_core::limits::{RECORD_PERIODS, TIMESTAMP_JITTER, TIMESTAMP_STEP};
+use waku_groupchat_core::limits::{
+    RECORD_PERIODS, RECORD_SPREAD, RECORD_WITHIN, TIMESTAMP_JITTER, TIMESTAMP_STEP,
+};
 
 use super::sight::{Record, Sight};
 use crate::network::START;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// The core's: parts leave within this part of a day.
-const SPREAD: u32 = 48;
 /// About what a key package of the core takes.
 const PACKAGE: usize = 330;
 
@@ -71,8 +71,8 @@ impl Maker {
     pub fn record(&self, day: u64, rng: &mut ChaCha20Rng) -> Record {
         let start = START + DAY * u32::try_from(day).expect("some years");
         let number = start.as_secs() / DAY.as_secs();
-        let spread = DAY / SPREAD;
-        let begin = start + below(DAY - spread, rng);
+        let spread = DAY / RECORD_SPREAD;
+        let begin = start + below(DAY / RECORD_WITHIN, rng);
         let expiry = begin + DAY * u32::try_from(RECORD_PERIODS).expect("a few");
         let signed = Signed::sign(&self.key, &self.log, number, &self.packages, expiry);
         let leaves: [Timestamp; PARTS] = std::array::from_fn(|_| begin + below(spread, rng));

@@ -98,7 +98,7 @@ impl Inner {
             recovery_key: *phrase.recovery_key().as_bytes(),
             log,
             key_packages: Vec::new(),
-            publishes: true,
+            turn_known: true,
             register_at: tx.now + self.rng.duration_below(self.config.registration_delay),
             registered: None,
         };

@@ -210,7 +210,7 @@ struct Inner {
     /// What the account's installations share.
     shared: own_group::Shared,
     /// Own key packages that were replaced.
-    former_packages: Vec<packages::FormerPackage>,
+    packages: packages::Packages,
     // not kept:
     peer_clock: PeerClock,
     /// The error of the clock that was told of, in seconds.
@@ -422,6 +422,7 @@ impl Inner {
         self.resume(tx)?;
         self.upkeep_due(tx)?;
         self.registration_due(tx)?;
+        self.new_package_due(tx)?;
         self.telling_due(tx)?;
         self.reads_due(tx)?;
         self.leaf_updates_due(tx)?;
@@ -439,6 +440,7 @@ impl Inner {
     fn next_due(&self) -> Option<Timestamp> {
         [
             self.next_registration(),
+            self.next_new_package(),
             self.next_telling(),
             self.next_reads(),
             self.next_intent(),

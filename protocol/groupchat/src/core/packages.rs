@@ -2,6 +2,10 @@
 //!
 //! Others invite with the package of the newest record that they hold, which may be a month old, so
 //! the private parts of those before are kept for [`PACKAGE_AGE`] after they were replaced.
+//!
+//! A new one is told to the account's others in a message of their group. That comes at a random time
+//! of the second half of the period, when no record leaves: messages that follow a record would show
+//! which group is the account's own, and how many installations are in it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -16,21 +20,35 @@ use crate::proto::group as pb;
 use crate::store::Overlay;
 use crate::{Timestamp, account::KeyPackages};
 
+/// Where the time is kept at which the key package is replaced.
+const RENEWAL: &[u8] = b"renewal";
+
+/// Own key packages besides the newest one.
+#[derive(Debug, Default)]
+pub(super) struct Packages {
+    /// Those that were replaced, the newest last.
+    former: Vec<FormerPackage>,
+    /// When the newest one is replaced.
+    renew_at: Option<Timestamp>,
+}
+
 /// An own key package that was replaced.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct FormerPackage {
+struct FormerPackage {
     bytes: Vec<u8>,
     replaced: Timestamp,
 }
 
-/// Own key packages that were replaced, the newest last.
-pub(super) fn load(overlay: &Overlay<'_>) -> Result<Vec<FormerPackage>, Fault> {
-    let mut former = Vec::new();
-    for (_, value) in overlay.scan(b"package/")? {
-        former.push(decode(&value)?);
+impl Packages {
+    pub(super) fn load(overlay: &Overlay<'_>) -> Result<Self, Fault> {
+        let mut former = Vec::new();
+        for (_, value) in overlay.scan(b"package/")? {
+            former.push(decode(&value)?);
+        }
+        former.sort_by_key(|package: &FormerPackage| package.replaced);
+        let renew_at = overlay.get(RENEWAL)?.map(|value| decode(&value)).transpose()?;
+        Ok(Self { former, renew_at })
     }
-    former.sort_by_key(|package: &FormerPackage| package.replaced);
-    Ok(former)
 }
 
 impl Inner {
@@ -49,13 +67,32 @@ impl Inner {
         if let Some(bytes) = former {
             let former = FormerPackage { bytes, replaced: tx.now };
             write(tx.overlay, former_key(&former), &former)?;
-            self.former_packages.push(former);
+            self.packages.former.push(former);
         }
         self.prune_packages(tx)
     }
 
-    /// Replaces this installation's key package, and tells the account's others.
-    pub(super) fn renew_package(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+    /// The record of a period is out: the key package in it is to be replaced.
+    pub(super) fn plan_new_package(&mut self, tx: &Tx<'_>, number: u64) -> Result<(), Fault> {
+        let half = self.period_begin(number) + self.config.registration_period / 2;
+        let end = self.period_begin(number + 1);
+        let from = half.max(tx.now);
+        let at = from + self.rng.duration_below(end.since(from));
+        self.packages.renew_at = Some(at);
+        Ok(write(tx.overlay, RENEWAL.to_vec(), &at)?)
+    }
+
+    pub(super) fn next_new_package(&self) -> Option<Timestamp> {
+        self.packages.renew_at
+    }
+
+    /// Replaces this installation's key package, and tells the account's others, if it is time.
+    pub(super) fn new_package_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        if self.packages.renew_at.is_none_or(|at| at > tx.now) {
+            return Ok(());
+        }
+        self.packages.renew_at = None;
+        tx.overlay.delete(RENEWAL.to_vec());
         self.new_key_package(tx)?;
         self.save_account(tx)?;
         self.tell_package(tx)
@@ -63,10 +100,10 @@ impl Inner {
 
     /// Lets go of private parts that nobody can have been offered lately.
     pub(super) fn prune_packages(&mut self, tx: &Tx<'_>) -> Result<(), Fault> {
-        let over = self.former_packages.len().saturating_sub(FORMER_PACKAGES);
+        let over = self.packages.former.len().saturating_sub(FORMER_PACKAGES);
         let old = |package: &FormerPackage| tx.now.since(package.replaced) > PACKAGE_AGE;
-        let gone = self.former_packages.iter().take_while(|package| old(package)).count().max(over);
-        for package in self.former_packages.drain(..gone).collect::<Vec<_>>() {
+        let gone = self.packages.former.iter().take_while(|package| old(package)).count().max(over);
+        for package in self.packages.former.drain(..gone).collect::<Vec<_>>() {
             mls::package::forget(&self.global_provider(tx), &package.bytes)?;
             tx.overlay.delete(former_key(&package));
         }
@@ -82,7 +119,7 @@ impl Inner {
         let Some(own) = &self.account else { return Ok(None) };
         let newest = own.key_packages.iter().filter(|(i, _)| *i == own.installation);
         let newest = newest.map(|(_, package)| package);
-        let former = self.former_packages.iter().rev().map(|package| &package.bytes);
+        let former = self.packages.former.iter().rev().map(|package| &package.bytes);
         let provider = self.global_provider(tx);
         for package in newest.chain(former) {
             let Some(opener) = Opener::new(&provider, package)? else { continue };

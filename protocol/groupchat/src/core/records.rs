@@ -8,7 +8,8 @@
 //! | `account` | [`AccountRecord`] |
 //! | `linking` | [`LinkRecord`] |
 //! | `own/label/` installation, `own/mark/` group, `own/read/` group | [`super::own_group`]: what own installations share |
-//! | `package/` 16 bytes of the hash of a key package | [`super::packages::FormerPackage`] |
+//! | `package/` 16 bytes of the hash of a key package | an own key package that was replaced: [`super::packages`] |
+//! | `renewal` | when the newest own key package is replaced |
 //! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
@@ -113,9 +114,10 @@ pub(crate) struct AccountRecord {
     pub(crate) log: Vec<Vec<u8>>,
     /// The newest key package of each live installation that is known here.
     pub(crate) key_packages: Vec<(InstallationId, Vec<u8>)>,
-    /// Kept for the format: every installation publishes the account's records.
-    pub(crate) publishes: bool,
-    /// When the next record leaves.
+    /// Whether `register_at` is when a record leaves. Else a period begins then, and it is decided
+    /// when this installation's turn is.
+    pub(crate) turn_known: bool,
+    /// See `turn_known`.
     pub(crate) register_at: Timestamp,
     /// The newest period whose record the network took.
     pub(crate) registered: Option<u64>,

@@ -5,6 +5,10 @@
 //! random for everybody else, and the same however many installations there are. The first in the
 //! order publishes; each of the others waits for its own turn, and stays silent once it hears the
 //! record of the period, whoever made it.
+//!
+//! The order is of those who are live when the period begins. What changes later in the period
+//! changes no turn: whoever heard of it would have another turn than those who did not yet, and it
+//! could be the same as theirs.
 
 use std::time::Duration;
 
@@ -18,15 +22,9 @@ use crate::account::{
 };
 use crate::api::Event;
 use crate::kdf::{derive, label};
-use crate::limits::RECORD_PERIODS;
+use crate::limits::{RECORD_PERIODS, RECORD_SPREAD, RECORD_TURN, RECORD_WITHIN};
 use crate::{InstallationId, Timestamp};
 
-/// The parts of a record leave within this part of a period, each at a random time.
-const SPREAD: u32 = 96;
-/// The next one in the order waits for this part of a period.
-const TURN: u32 = 48;
-/// Records leave in this part of a period, so that everybody's turn comes in it.
-const FIRST_PART: u32 = 2;
 /// Periods whose records are put together at a time.
 const PERIODS: usize = 3;
 
@@ -35,15 +33,21 @@ impl Inner {
         self.account.as_ref().filter(|_| self.is_live()).map(|a| a.register_at)
     }
 
+    /// When a period begins.
+    pub(super) fn period_begin(&self, number: u64) -> Timestamp {
+        let length = self.config.registration_period;
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::from_nanos(number.saturating_mul(nanos))
+    }
+
     /// When it is this installation's turn to publish the record of a period.
     fn registration_turn(&self, number: u64) -> Timestamp {
         let length = self.config.registration_period;
-        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        let begin = Timestamp::from_nanos(number.saturating_mul(nanos));
+        let begin = self.period_begin(number);
         let Some(own) = &self.account else { return begin };
         let secret = own.registration();
         let drawn = drawn(&secret, label::REGISTRATION_TIME, &number.to_be_bytes());
-        let first = u64::try_from((length / FIRST_PART).as_nanos()).unwrap_or(u64::MAX).max(1);
+        let first = u64::try_from((length / RECORD_WITHIN).as_nanos()).unwrap_or(u64::MAX).max(1);
         let order = |id: &InstallationId| {
             let context = [&number.to_be_bytes(), id.as_bytes().as_slice()].concat();
             u64::from_be_bytes(drawn_bytes(&secret, label::REGISTRATION_ORDER, &context))
@@ -51,45 +55,48 @@ impl Inner {
         let mine = order(&own.installation);
         let before = self.own_live().iter().filter(|id| order(id) < mine).count();
         let turns = u32::try_from(before).unwrap_or(u32::MAX);
-        begin + Duration::from_nanos(drawn % first) + (length / TURN).saturating_mul(turns)
+        begin + Duration::from_nanos(drawn % first) + (length / RECORD_TURN).saturating_mul(turns)
     }
 
-    /// Plans the record of the period after this.
+    /// The period after this one is the next that this installation has to do with.
     pub(super) fn register_next(&mut self, now: Timestamp) {
-        let next = self.registration_turn(period(now, self.config.registration_period) + 1);
+        let next = self.period_begin(period(now, self.config.registration_period) + 1);
+        self.register_at(next, false);
+    }
+
+    fn register_at(&mut self, at: Timestamp, turn_known: bool) {
         if let Some(own) = &mut self.account {
-            own.register_at = next;
+            own.register_at = at;
+            own.turn_known = turn_known;
         }
     }
 
     /// Queues the record of the running period, if it is time for it and nobody else did.
     pub(super) fn registration_due(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let Some(at) = self.next_registration().filter(|at| *at <= tx.now) else { return Ok(()) };
+        let Some(own) = &self.account else { return Ok(()) };
         let length = self.config.registration_period;
         let number = period(tx.now, length);
-        let alone = self.own_live().len() < 2;
-        let heard = self.account.as_ref().is_some_and(|own| own.registered == Some(number));
-        // others may have come in since this was planned
-        let turn = self.registration_turn(number);
-        if turn > tx.now && !alone && !heard {
-            if let Some(own) = &mut self.account {
-                own.register_at = turn;
-            }
+        if own.registered >= Some(number) {
+            self.register_next(tx.now);
             return self.save_account(tx);
         }
-        let late = tx.now.since(at) > length / TURN;
-        if late && !alone && !heard {
+        let late = |at: Timestamp| tx.now.since(at) > length / RECORD_TURN;
+        let over = late(at) && period(at, length) != number;
+        let turn = if own.turn_known && !over { at } else { self.registration_turn(number) };
+        let alone = self.own_live().len() < 2;
+        if turn > tx.now {
+            self.register_at(turn, true);
+            return self.save_account(tx);
+        }
+        if late(turn) && !alone {
             // it was asleep: another one's record may be on its way here
-            if let Some(own) = &mut self.account {
-                own.register_at = tx.now + self.rng.duration_below(length / TURN);
-            }
+            let wait = self.rng.duration_below(length / RECORD_TURN);
+            self.register_at(tx.now + wait, true);
             return self.save_account(tx);
         }
         self.register_next(tx.now);
         self.save_account(tx)?;
-        if heard {
-            return Ok(());
-        }
         self.ensure_own_group(tx)?;
         self.publish_record(tx, number)
     }
@@ -97,7 +104,7 @@ impl Inner {
     fn publish_record(&mut self, tx: &mut Tx<'_>, number: u64) -> Result<(), Fault> {
         let length = self.config.registration_period;
         let log = self.own_log()?;
-        let spread = (length / SPREAD).min(self.config.registration_delay);
+        let spread = (length / RECORD_SPREAD).min(self.config.registration_delay);
         let due: [Timestamp; PARTS] =
             std::array::from_fn(|_| tx.now + self.rng.duration_below(spread));
         let Some(own) = &self.account else { return Ok(()) };
@@ -180,7 +187,7 @@ impl Inner {
         self.save_account(tx)?;
         self.emit(tx, Event::Registered { account, day: number })?;
         // the next one has another key package
-        self.renew_package(tx)
+        self.plan_new_package(tx, number)
     }
 }
 

@@ -115,7 +115,7 @@ impl Inner {
             known: Known::default(),
             guard: read(&overlay, super::strangers::KEY)?.unwrap_or_default(),
             shared: Shared::load(&overlay)?,
-            former_packages: super::packages::load(&overlay)?,
+            packages: super::packages::Packages::load(&overlay)?,
             peer_clock: PeerClock::default(),
             clock_told: None,
             topics: Topics::default(),

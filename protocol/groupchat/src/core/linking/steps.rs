@@ -236,11 +236,11 @@ impl Inner {
             recovery_key: *secrets.recovery_key.as_bytes(),
             log: log.encoded_entries(),
             key_packages: key_packages.into_iter().collect(),
-            publishes: true,
+            turn_known: false,
             register_at: Timestamp::ZERO,
             registered: None,
         });
-        // the record of this period has left, or will, without this one
+        // the others see to the record of this period
         self.register_next(tx.now);
         self.take_own_log(tx, &log)?;
         self.topics.clear();

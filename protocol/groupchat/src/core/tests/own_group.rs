@@ -32,6 +32,11 @@ fn records(world: &World, from: usize) -> usize {
     world.wire[from..].iter().filter(|(kind, _)| *kind == PublishKind::Registration).count()
 }
 
+fn until_midnight(world: &mut World) {
+    let passed = world.now.as_secs() % DAY.as_secs();
+    world.run(DAY - Duration::from_secs(passed));
+}
+
 fn label(world: &World, who: usize, whom: usize) -> Option<String> {
     let whom = world.installation(whom);
     let all = world.peers[who].core.installations().expect("memory");
@@ -179,6 +184,61 @@ fn one_installation_publishes_and_the_next_takes_over() {
     for who in [first, others[0], others[1]] {
         let view = world.peers[who].core.account().expect("memory").expect("an account");
         assert!(view.registered_day.is_some(), "{who}");
+    }
+}
+
+#[test]
+fn who_is_put_out_before_its_turn_does_not_make_two_others_publish() {
+    for account in 0..12 {
+        let mut world = World { rng: CoreRng::new([account; 32]), ..World::new() };
+        // all three are in the first record, and each knew of others when it was linked
+        let first = world.add_empty();
+        world.command(first, Command::CreateAccount);
+        let second = world.link(first);
+        let third = world.link(second);
+        until_midnight(&mut world);
+        let from = world.wire.len();
+        // the order of this day is made, and one of them is lost
+        world.run(MINUTE);
+        let lost = world.installation(third);
+        world.command(first, Command::Revoke { installations: vec![lost] });
+        until_midnight(&mut world);
+        assert_eq!(records(&world, from), 4, "account {account}");
+    }
+}
+
+#[test]
+fn the_first_record_does_not_wait_for_a_turn() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        let first = world.add_empty();
+        let from = world.wire.len();
+        world.command(first, Command::CreateAccount);
+        world.link(first);
+        world.run(MINUTE);
+        assert_eq!(records(&world, from), 4);
+        let view = world.peers[first].core.account().expect("memory").expect("an account");
+        assert!(view.registered_day.is_some());
+    }
+}
+
+#[test]
+fn nothing_follows_a_record() {
+    let mut world = World::new();
+    let (first, _) = world.add();
+    for _ in 0..2 {
+        world.link(first);
+    }
+    until_midnight(&mut world);
+    for day in 0..5 {
+        let from = world.wire.len();
+        world.run(DAY / 2);
+        assert_eq!(records(&world, from), 4, "day {day}");
+        let others =
+            world.wire[from..].iter().filter(|(kind, _)| *kind != PublishKind::Registration);
+        let kinds: Vec<_> = others.map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [], "day {day}");
+        world.run(DAY / 2);
     }
 }
 
