@@ -139,9 +139,16 @@ impl Observed {
         self.publishes.iter().filter(move |publish| {
             let what = &publish.what;
             what.kind == kind
+                && what.group == Some(id.group)
                 && what.installation == Some(id.installation)
                 && what.number == Some(id.number)
         })
+    }
+
+    /// The publishes of groups that nobody sees: each account's own, of its installations.
+    pub fn of_own_groups(&self) -> impl Iterator<Item = &Publish> {
+        let group = self.lines.first().map(|line| line.id.group);
+        self.publishes.iter().filter(move |p| p.what.group.is_some() && p.what.group != group)
     }
 
     /// The publishes of a line for the first time.

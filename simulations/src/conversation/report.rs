@@ -126,6 +126,8 @@ pub struct Publishes {
     pub first_archived: usize,
     /// Lines published again.
     pub retries: usize,
+    /// Of all, those of accounts' own groups, which more than one installation makes.
+    pub of_own_groups: usize,
     /// All publishes by kind.
     pub by_kind: BTreeMap<String, usize>,
     /// Publishes while their node could reach the store: the store has to hold them.
@@ -267,6 +269,7 @@ impl Publishes {
                 .filter(|publish| held(&publish.what.hash))
                 .count(),
             retries: lines().map(|line| run.retries(line).count()).sum(),
+            of_own_groups: run.of_own_groups().count(),
             by_kind,
             while_store_reached: reached.len(),
             archived: run.archive.len(),

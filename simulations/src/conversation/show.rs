@@ -179,6 +179,7 @@ fn publish_table(run: &Observed, report: &Report) -> String {
     let kinds: Vec<String> =
         publishes.by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let _ = writeln!(text, "   all publishes: {}", kinds.join(", "));
+    let _ = writeln!(text, "   {} of them of an account's own group", publishes.of_own_groups);
     let _ = writeln!(
         text,
         "   {} published while the store was there; it holds these and {} that it heard of later",
