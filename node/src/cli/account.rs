@@ -10,7 +10,7 @@ use waku_groupchat_core::api::views::{AccountView, InstallationState};
 use super::client::Client;
 use super::text::{clean_line, date_time, fields, table};
 use super::wait::WaitArgs;
-use super::{CliError, NodeArgs, Page, link};
+use super::{CliError, NodeArgs, Page, link, recover};
 use crate::chat::api::types::{
     CreatedAccount, Installations, Label, NewAccount, Revocations, Revoked,
 };
@@ -30,6 +30,16 @@ pub struct AccountArgs {
 pub(super) enum AccountCommand {
     /// Make an account with this node as its first installation
     Create,
+    /// Bring an account back by its recovery phrase, with this node as its only installation
+    ///
+    /// The phrase is asked for at the terminal, or read from the standard input.
+    Recover {
+        /// Somebody else has an installation of the account: it gets a new contact card too
+        #[arg(long)]
+        stolen: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// Show the account and this installation
     Show,
     /// Print the contact card: who has it can invite the account
@@ -94,6 +104,7 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
             let made: CreatedAccount = client.post("/accounts", &NewAccount {})?;
             Page::new(&made, created(&made))
         }
+        AccountCommand::Recover { stolen, wait } => recover::run(client, *stolen, *wait),
         AccountCommand::Show => {
             let account: AccountView = client.get("/accounts")?;
             Page::new(&account, shown(&account))
@@ -154,12 +165,17 @@ fn shown(account: &AccountView) -> String {
         Some(day) => format!("for {}", day_text(day)),
         None => "not yet: others cannot invite this account before that".to_owned(),
     };
-    fields(&[
+    let mut rows = vec![
         ("Account", account.account.to_string()),
         ("Installation", account.installation.to_string()),
         ("Registered", registered),
         ("Contact card", account.card.clone()),
-    ])
+    ];
+    if account.returning > 0 {
+        let waits = format!("{}, until a member brings this installation in", account.returning);
+        rows.push(("Groups asked", waits));
+    }
+    fields(&rows)
 }
 
 fn day_text(day: u64) -> String {

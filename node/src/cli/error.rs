@@ -165,6 +165,15 @@ pub enum CliError {
         /// Why.
         reason: String,
     },
+    /// An account did not come back by its phrase.
+    #[error("the account did not come back: {reason}")]
+    NotRecovered {
+        /// Why.
+        reason: String,
+    },
+    /// The recovery phrase cannot be read.
+    #[error("the recovery phrase cannot be read: {0}")]
+    Phrase(#[source] io::Error),
     /// A wait ended before what was waited for.
     #[error("not done in time: {state}. {goes_on}")]
     NotDone {
@@ -223,6 +232,8 @@ impl CliError {
             Self::NoInstallation { .. } => "no-such-installation",
             Self::Installations { .. } => "ambiguous",
             Self::NotLinked { .. } => "not-linked",
+            Self::NotRecovered { .. } => "not-recovered",
+            Self::Phrase(_) => "phrase",
             Self::NotDone { .. } => "not-done",
             Self::Event(_) => "event",
             Self::Signals(_) => "signals",

@@ -23,6 +23,7 @@ mod messages;
 mod missing;
 mod names;
 mod policy;
+mod recover;
 mod sse;
 mod text;
 mod token;

@@ -90,6 +90,8 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         Event::Copied { group } => Some(*group),
         Event::InstallationLinked { .. }
         | Event::InstallationEnded { .. }
+        | Event::Recovered { .. }
+        | Event::RecoveryFailed { .. }
         | Event::LinkDigits { .. }
         | Event::LinkFailed { .. }
         | Event::Registered { .. }

@@ -131,6 +131,11 @@ impl Lines {
                     account.short()
                 }
             ),
+            Event::Recovered { installation, groups, .. } => format!(
+                "the account is back, with installation {} alone; {groups} groups are asked",
+                installation.short()
+            ),
+            Event::RecoveryFailed { reason } => format!("the account did not come back: {reason}"),
             Event::LinkDigits { installation, digits } => format!(
                 "linking {}: if it shows {digits} too, waku-groupchat account link-confirm {}",
                 installation.short(),

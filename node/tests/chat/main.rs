@@ -12,5 +12,6 @@ mod locked;
 mod members;
 mod metrics;
 mod process;
+mod recovery;
 mod secrets;
 mod watch;

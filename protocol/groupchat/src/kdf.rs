@@ -70,6 +70,10 @@ labels! {
     REGISTRATION_TOPIC = "registration topic";
     /// Key: seal of a record's part, from the registration secret; day and part.
     REGISTRATION_KEY = "registration key";
+    /// Key: topic name of a recovery record's part, from the recovery secret; day and part.
+    RECOVERY_TOPIC = "recovery topic";
+    /// Key: seal of a recovery record's part, from the recovery secret; day and part.
+    RECOVERY_KEY = "recovery key";
     /// Key: topic name of an inbox, from the registration secret; day.
     INBOX_TOPIC = "inbox topic";
     /// Key: seal of what comes to an inbox, from the registration secret; day.
@@ -104,6 +108,10 @@ labels! {
     WHOLE_HASH = "whole hash";
     /// Signature: a registration record's body.
     REGISTRATION_RECORD = "registration record";
+    /// Signature: a recovery record's body.
+    RECOVERY_RECORD = "recovery record";
+    /// Signature: that an account comes back into a group with another installation.
+    ACCOUNT_RETURN = "account return";
     /// Hash: transcript of a linking.
     LINK_TRANSCRIPT = "link transcript";
     /// Hash: what the accepting side of a linking commits to.

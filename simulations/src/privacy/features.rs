@@ -3,8 +3,8 @@
 use super::accounts::seconds;
 use super::sight::{Record, Sight};
 
-/// Publishes that are looked at one by one; a record has four.
-const SIGHTS: usize = 4;
+/// Publishes that are looked at one by one; both records of a day together have eight.
+const SIGHTS: usize = 8;
 /// Bytes at either end of a payload that are looked at one by one.
 const ENDS: usize = 8;
 const DAY: f64 = 86_400.0;

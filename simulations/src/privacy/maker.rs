@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use waku_groupchat_core::Timestamp;
 use waku_groupchat_core::account::{
     AddProposal, Entry, InstallationKey, KeyPackages, Log, PARTS, Phrase, Record as Signed,
-    RegistrationSecret, SigningKey, seal_record,
+    RecoveryContent, RecoveryRecord, RegistrationSecret, SigningKey, seal_record, seal_recovery,
 };
 use waku_groupchat_core::limits::{
     RECORD_PERIODS, RECORD_SPREAD, RECORD_WITHIN, TIMESTAMP_JITTER, TIMESTAMP_STEP,
@@ -29,6 +29,7 @@ pub struct Maker {
     account: usize,
     key: InstallationKey,
     secret: RegistrationSecret,
+    phrase: Phrase,
     log: Log,
     packages: KeyPackages,
 }
@@ -40,7 +41,8 @@ impl Maker {
     ///
     /// If its log is refused.
     pub fn new(account: usize, installations: usize, rng: &mut ChaCha20Rng) -> Self {
-        let root = Phrase::generate(rng).root();
+        let phrase = Phrase::generate(rng);
+        let root = phrase.root();
         let key = InstallationKey::generate(rng);
         let mut log = Log::new(root.account());
         let insert = |log: &mut Log, entry: Entry| {
@@ -60,10 +62,11 @@ impl Maker {
             packages.insert(new.id(), bytes(PACKAGE, rng));
         }
         assert_eq!(log.live().len(), installations);
-        Self { account, key, secret: RegistrationSecret::generate(rng), log, packages }
+        let secret = RegistrationSecret::generate(rng);
+        Self { account, key, secret, phrase, log, packages }
     }
 
-    /// Its record of a day, as it comes to an observer.
+    /// Its registration and recovery records of a day, as they come to an observer.
     ///
     /// # Panics
     ///
@@ -75,12 +78,23 @@ impl Maker {
         let begin = start + below(DAY / RECORD_WITHIN, rng);
         let expiry = begin + DAY * u32::try_from(RECORD_PERIODS).expect("a few");
         let signed = Signed::sign(&self.key, &self.log, number, &self.packages, expiry);
-        let leaves: [Timestamp; PARTS] = std::array::from_fn(|_| begin + below(spread, rng));
-        let timestamps = leaves.map(|at| rounded(at, rng));
-        let parts = seal_record(&self.secret, number, &signed.expect("a record"), timestamps, rng);
+        let registration = self.secret.clone();
+        let content = RecoveryContent { registration, groups: Vec::new() };
+        let to = (&self.phrase.recovery_key(), &content);
+        let recovery = RecoveryRecord::sign(&self.key, &self.log, number, to, expiry, rng);
+        let mut times =
+            || -> [Timestamp; PARTS] { std::array::from_fn(|_| begin + below(spread, rng)) };
+        let leaves = [times(), times()];
+        let [first, second] = leaves.map(|at| at.map(|at| rounded(at, rng)));
+        let parts = seal_record(&self.secret, number, &signed.expect("a record"), first, rng);
+        let (recovery, _) = recovery.expect("a record");
+        let secret = self.phrase.recovery_secret();
+        let others = seal_recovery(&secret, number, &recovery, second, rng);
+        let parts = [parts.expect("four parts"), others.expect("four parts")];
         let mut sights: Vec<_> = leaves
             .into_iter()
-            .zip(parts.expect("four parts"))
+            .flatten()
+            .zip(parts.into_iter().flatten())
             .map(|(at, message)| {
                 let way = Duration::from_millis(30) + below(Duration::from_millis(570), rng);
                 Sight { came: at + way, message: Arc::new(message) }

@@ -46,7 +46,7 @@ fn attacks(page: &mut String, report: &Report) {
         page,
         "\n![The advantages with their intervals](privacy.svg)\n\n\
          - **Linking**: two records of different days, of one account or of two, from the real cores. Every record is in as many pairs \
-         of either kind. The tag was 8 bytes of its account's at a random place in one of the four payloads of each record.\n\
+         of either kind. The tag was 8 bytes of its account's at a random place in one of the eight payloads of each day.\n\
          - **Number of installations**: one record of an account with 1 to {} installations and one of an account with {MANY} to 20. \
          Here one record says little, so there are very many, and they are made without cores: by the core's own code for logs, \
          records, parcels, seals and topics, and its schedule written again. For the planted size, a payload was one byte longer for \
@@ -134,7 +134,7 @@ fn beyond(page: &mut String, report: &Report) {
         );
     }
     page.push_str(
-        "- The four publishes of one record leave within half an hour, so an observer may group them where few accounts register. \
+        "- The eight publishes of a day's two records leave within half an hour, so an observer may group them where few accounts register. \
          Within a day, that is no secret.\n\
          - How many accounts there are can be counted by the publishes of this size.\n\
          - Direct relay peers see network addresses, which are the same each day: [the threat model](../threat-model.md).\n\

@@ -7,13 +7,14 @@ use axum::response::IntoResponse;
 use waku_groupchat_core::InstallationId;
 use waku_groupchat_core::api::views::AccountView;
 use waku_groupchat_core::api::{Answer, Command, CommandError};
+use zeroize::Zeroizing;
 
 use super::error::ApiError;
 use super::extract::{Json, Path};
 use super::schema::{self, views};
 use super::types::{
     CreatedAccount, Installations, Label, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
-    Revocations, Revoked,
+    Recovering, Recovery, Revocations, Revoked,
 };
 use super::{Api, made_at};
 
@@ -40,6 +41,31 @@ pub(super) async fn create(
         card: card.to_string(),
     };
     Ok((StatusCode::CREATED, made_at("/accounts"), JsonAnswer(made)))
+}
+
+/// Bring an account back by its recovery phrase
+///
+/// Where all its installations are lost, or one of them is in wrong hands: this node becomes its only
+/// installation, and whatever was live before is not any more. Archives are asked for the newest
+/// recovery record first; the event `recovered` or `recovery-failed` follows. The phrase is held in
+/// memory until then, and never written.
+#[utoipa::path(
+    post, path = "/accounts/recovery", tag = "account", operation_id = "recoverAccount",
+    request_body = Recovery,
+    responses((status = 202, description = "Archives are asked", body = Recovering)),
+)]
+pub(super) async fn recover(
+    State(api): State<Api>,
+    Json(Recovery { phrase, stolen }): Json<Recovery>,
+) -> Result<impl IntoResponse, ApiError> {
+    let words = Zeroizing::new(phrase);
+    let phrase = words.parse().map_err(CommandError::Phrase)?;
+    match api.core.command(Command::Recover { phrase, stolen }).await? {
+        Answer::Recovering { account } => {
+            Ok((StatusCode::ACCEPTED, JsonAnswer(Recovering { account })))
+        }
+        _ => Err(ApiError::Answer),
+    }
 }
 
 /// Show the account

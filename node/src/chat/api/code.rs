@@ -39,6 +39,8 @@ codes! {
     Length = BAD_REQUEST "length";
     /// A contact card does not parse, or its signature does not hold.
     Card = BAD_REQUEST "card";
+    /// Not a recovery phrase: the detail says which word is wrong.
+    Phrase = BAD_REQUEST "phrase";
     /// A link request does not parse, or is too old.
     LinkRequest = BAD_REQUEST "link-request";
     /// Not the eight digits that are compared.

@@ -11,7 +11,8 @@ use waku_groupchat_core::api::views::{
     LinkRole, LinkView, MemberView, MessageCursor, MessageKind, MessageView, SendState, TryView,
 };
 use waku_groupchat_core::api::{
-    self, ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, Role, TurnedAway,
+    self, ChangeKind, Event, EventRecord, LinkFailure, RecoveryFailure, RefusedReason, Role,
+    TurnedAway,
 };
 use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
@@ -19,8 +20,8 @@ use super::types::{
     AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
     Events, Gaps, Groups, Installations, Invitations, Inviting, Label, LinkAccepted, LinkDigits,
     LinkRequest, LinkRequested, Members, MessageRef, Messages, NewAccount, NewGuard,
-    NewInvitations, NewMessage, NewRead, NewRole, NewToken, Policy, Profile, Removals, Revocations,
-    Revoked, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
+    NewInvitations, NewMessage, NewRead, NewRole, NewToken, Policy, Profile, Recovering, Recovery,
+    Removals, Revocations, Revoked, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
 };
 use crate::chat::access::Scope;
 
@@ -56,9 +57,12 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
     let (account, installation) = (OWN, OWN_INSTALLATION);
     let request = "wgclink1qqqsyqcyq5rqwzqf".to_owned();
     put(all, "NewAccount", &NewAccount {});
+    put(all, "Recovery", &Recovery { phrase: phrase.clone(), stolen: false });
+    put(all, "Recovering", &Recovering { account });
     put(all, "CreatedAccount", &CreatedAccount { account, installation, phrase, card: card() });
     let registered_day = Some(DAY);
-    put(all, "AccountView", &AccountView { account, installation, card: card(), registered_day });
+    let view = AccountView { account, installation, card: card(), registered_day, returning: 0 };
+    put(all, "AccountView", &view);
     put(all, "LinkRequested", &LinkRequested { installation, request: request.clone() });
     put(all, "LinkRequest", &LinkRequest { request });
     let digits = "0412 7780".to_owned();
@@ -252,6 +256,8 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Message { id: others_message(), account: OTHER },
         Event::InstallationLinked { account: OWN, installation: OTHER_INSTALLATION },
         Event::InstallationEnded { account: OTHER, installation: OTHER_INSTALLATION },
+        Event::Recovered { account: OWN, installation: OWN_INSTALLATION, groups: 2 },
+        Event::RecoveryFailed { reason: RecoveryFailure::NotFound },
         Event::LinkDigits { installation: OTHER_INSTALLATION, digits: "0412 7780".to_owned() },
         Event::LinkFailed { installation: None, reason: LinkFailure::Expired },
         Event::Invited { group: GROUP, account: OTHER, installations: 1 },

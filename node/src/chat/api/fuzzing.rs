@@ -10,7 +10,7 @@ use super::{events, messages, stream, types};
 use crate::fuzzing::{Target, choose};
 
 /// Every body there is, by the name of its schema.
-pub(crate) const BODIES: [(&str, Target); 15] = [
+pub(crate) const BODIES: [(&str, Target); 16] = [
     ("NewAccount", json::<types::NewAccount>),
     ("LinkRequest", json::<types::LinkRequest>),
     ("NewMessage", json::<types::NewMessage>),
@@ -26,6 +26,7 @@ pub(crate) const BODIES: [(&str, Target); 15] = [
     ("NewGuard", json::<types::NewGuard>),
     ("Label", json::<types::Label>),
     ("NewRead", json::<types::NewRead>),
+    ("Recovery", json::<types::Recovery>),
 ];
 
 /// Every query there is.
@@ -82,6 +83,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("good-guard", r#"{"contactsOnly":true}"#.to_owned()),
         ("good-label", r#"{"label":"Laptop"}"#.to_owned()),
         ("good-read", format!(r#"{{"upto":{{"installation":"{account}","number":7}}}}"#)),
+        ("good-recovery", r#"{"phrase":"abandon art","stolen":true}"#.to_owned()),
     ];
     let queries = [
         ("good-events", 0, "after=7&limit=1000&wait=30"),

@@ -3,6 +3,7 @@
 //! | method and path | takes | answers |
 //! |---|---|---|
 //! | `POST /accounts` | [`types::NewAccount`] | 201 [`types::CreatedAccount`] |
+//! | `POST /accounts/recovery` | [`types::Recovery`] | 202 [`types::Recovering`] |
 //! | `GET /accounts` | | the own account ([`AccountView`]), 404 without one |
 //! | `POST /installations/requests` | [`types::NewAccount`] | 201 [`types::LinkRequested`] |
 //! | `POST /installations` | [`types::LinkRequest`] | 202 [`types::LinkAccepted`] |
@@ -159,9 +160,9 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
         HasAccount, LastInstallation, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits,
         NoInvitation, NoLink, NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup,
-        OtherInstallation, OwnAccount, OwnInstallation, RepeatedAccount, TokenFile, TooManyBlocked,
-        TooManyCards, TooManyStreams, TooManyTokens, Unfinished, UnknownGroup, UnknownInstallation,
-        UnknownMessage, UnknownToken,
+        OtherInstallation, OwnAccount, OwnInstallation, Phrase, RepeatedAccount, TokenFile,
+        TooManyBlocked, TooManyCards, TooManyStreams, TooManyTokens, Unfinished, UnknownGroup,
+        UnknownInstallation, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest];
     let naming = &[NoAccount, Length, UnknownInstallation];
@@ -178,6 +179,7 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let answering = &[NoAccount, NoInvitation];
     Routes::new()
         .core(Admin, &[HasAccount], routes!(accounts::create))
+        .core(Admin, &[HasAccount, Phrase], routes!(accounts::recover))
         .core(Read, &[NoAccountHere], routes!(accounts::show))
         .core(Admin, &[HasAccount], routes!(accounts::request_link))
         .core(Admin, linking, routes!(accounts::accept_link))

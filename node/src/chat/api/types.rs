@@ -42,6 +42,29 @@ pub struct CreatedAccount {
     pub card: String,
 }
 
+/// To `POST /accounts/recovery`. It holds secrets.
+// No `Debug`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recovery {
+    /// The 24 words of the account.
+    pub phrase: String,
+    /// That somebody else has an installation of it, and so its contact card: it gets a new one.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub stolen: bool,
+}
+
+/// From `POST /accounts/recovery`: archives are asked; the event `recovered` or `recovery-failed`
+/// follows.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovering {
+    /// The account that the phrase is of.
+    #[schema(value_type = schema::AccountId)]
+    pub account: AccountId,
+}
+
 /// To `POST /installations`. It holds a secret.
 // No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]

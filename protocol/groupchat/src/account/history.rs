@@ -100,12 +100,17 @@ impl Log {
     }
 
     /// The entry that a new card was last said with, by its commitment: of several that do not know
-    /// of each other, the one of lower hash.
+    /// of each other, the one of lower hash. What does not descend from the create or root entry that
+    /// counts is void.
     pub fn card_commitment(&self) -> Option<[u8; 32]> {
+        let root = self.roots().last().copied()?;
         let mut newest: Option<(EntryHash, [u8; 32])> = None;
         for entry in self.entries() {
             if let EntryKind::RotateCard { commitment } = entry.body().kind {
                 let name = entry.hash();
+                if !self.is_ancestor(&root, &name) {
+                    continue;
+                }
                 let follows = newest.is_none_or(|(before, _)| {
                     self.is_ancestor(&before, &name)
                         || (!self.is_ancestor(&name, &before) && name < before)

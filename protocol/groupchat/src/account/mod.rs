@@ -10,6 +10,7 @@
 //! | `entry`, `entry_body`, `log`, `live`, `history` | entries, the log as a set, who is live, who was |
 //! | `day` | UTC days, inbox |
 //! | `parts`, `record` | parcels in four parts; the registration record |
+//! | `recovery` | the recovery record: what the phrase alone needs |
 //! | `link_request`, `link_step`, `link_compare`, `link` | taking in a further installation |
 
 mod card;
@@ -29,6 +30,7 @@ mod log;
 mod parts;
 pub(crate) mod proto;
 mod record;
+mod recovery;
 mod text;
 #[cfg(test)]
 mod vectors;
@@ -59,4 +61,8 @@ pub use parts::{CHUNK_BYTES, PARCEL_BYTES, PART_CLASS, PARTS, PartOutcome, PartR
 pub use record::{
     KEY_PACKAGE_BYTES, KeyPackages, Record, RecordAssembler, RecordError, RecordOutcome,
     record_topics, seal_record,
+};
+pub use recovery::{
+    KNOWN_BYTES, RecoveryAssembler, RecoveryContent, RecoveryGroup, RecoveryOutcome,
+    RecoveryRecord, recovery_topics, seal_recovery,
 };

@@ -145,7 +145,7 @@ impl Record {
         if !verify(signer, label::REGISTRATION_RECORD, &record.body, &record.signature) {
             return Err(RecordError::Signature);
         }
-        let log = checked_log(&body, account, known)?;
+        let log = checked_log(account, &body.heads, &body.log_entries, known)?;
         let live = log.live();
         if !live.contains_key(&installation) {
             return Err(RecordError::NotLive(installation));
@@ -164,7 +164,11 @@ impl fmt::Debug for Record {
     }
 }
 
-fn checked_expiry(expiry: u64, day: u64, now: Timestamp) -> Result<Timestamp, RecordError> {
+pub(super) fn checked_expiry(
+    expiry: u64,
+    day: u64,
+    now: Timestamp,
+) -> Result<Timestamp, RecordError> {
     let expiry = Timestamp::from_secs(expiry);
     if expiry <= now {
         return Err(RecordError::Expired);
@@ -175,14 +179,15 @@ fn checked_expiry(expiry: u64, day: u64, now: Timestamp) -> Result<Timestamp, Re
     Ok(expiry)
 }
 
-fn checked_log(
-    body: &proto::RecordBody,
+pub(super) fn checked_log(
     account: AccountId,
+    named: &[Vec<u8>],
+    entries: &[Vec<u8>],
     known: Option<&Log>,
 ) -> Result<Log, RecordError> {
-    let log = Log::from_entries(account, &body.log_entries)?;
+    let log = Log::from_entries(account, entries)?;
     let heads = log.heads();
-    if !heads.iter().map(|h| h.as_bytes().as_slice()).eq(body.heads.iter().map(Vec::as_slice)) {
+    if !heads.iter().map(|h| h.as_bytes().as_slice()).eq(named.iter().map(Vec::as_slice)) {
         return Err(RecordError::Heads);
     }
     if known.is_some_and(|known| !log.covers(known)) {

@@ -205,6 +205,40 @@ fn record(sample: &Sample) -> Value {
     })
 }
 
+fn recovery(sample: &Sample) -> Value {
+    let (log, phrase) = (sample.created(), &sample.phrase);
+    let group = RecoveryGroup {
+        group: crate::GroupId::from_bytes(counting(0xd0)),
+        state: counting(0xe0),
+        secret: zeroize::Zeroizing::new(counting(0xf0)),
+        known: vec![counting(0x10)],
+    };
+    let content =
+        RecoveryContent { registration: sample.registration.clone(), groups: vec![group] };
+    let to = phrase.recovery_key();
+    let mut rng = rand_chacha::ChaCha20Rng::from_seed(counting(0xc0));
+    let (first, expiry) = (&sample.first, day_start(DAY + 30));
+    let made = RecoveryRecord::sign(first, &log, DAY, (&to, &content), expiry, &mut rng);
+    let (record, _) = made.expect("good");
+    let opened = RecoveryRecord::verify(&record, log.account(), DAY, NOW).expect("good");
+    assert_eq!(opened.open(phrase), Some(content));
+    let secret = phrase.recovery_secret();
+    let key = |place: u8| {
+        let context = [&DAY.to_be_bytes()[..], &[place]].concat();
+        hex(kdf::derive_key(secret.as_bytes(), label::RECOVERY_KEY, &context).as_bytes())
+    };
+    json!({
+        "day": DAY,
+        "record": hex(&record),
+        "topics": recovery_topics(&secret, DAY).map(|topic| topic.to_string()),
+        "keys": (0..4).map(key).collect::<Vec<_>>(),
+        "group": hex(counting::<16>(0xd0)),
+        "state": hex(counting::<32>(0xe0)),
+        "secret": hex(counting::<32>(0xf0)),
+        "known": hex(counting::<8>(0x10)),
+    })
+}
+
 fn link(sample: &Sample) -> Value {
     let (request, log) = (sample.request(), sample.created());
     let opening = LinkOpening::from_parts(sample.first.id(), counting(0xa0));
@@ -276,6 +310,7 @@ fn vectors_are_those_of_the_specification() {
         "keys": keys(&sample),
         "log": log(&sample),
         "record": record(&sample),
+        "recovery": recovery(&sample),
         "link": link(&sample),
         "own_update": own_update(&sample),
     });

@@ -10,6 +10,15 @@ use crate::{AccountId, GroupId, InstallationId, MessageId};
 pub enum Command {
     /// Make an account, with this installation as its first.
     CreateAccount,
+    /// Make this installation the only one of the account that a phrase is of: whatever was live
+    /// before is not any more. Accepted at once; archives are asked, and
+    /// [`crate::api::Event::Recovered`] or [`crate::api::Event::RecoveryFailed`] follows.
+    Recover {
+        /// Held in memory until then, and never written.
+        phrase: Phrase,
+        /// Somebody else has an installation of the account, and so its card: it gets a new one.
+        stolen: bool,
+    },
     /// Make this installation ask an existing account to take it in.
     RequestLink,
     /// Take in the installation that made this request text.
@@ -154,6 +163,11 @@ pub enum Answer {
         /// The contact card.
         card: Card,
     },
+    /// To [`Command::Recover`]: archives are being asked.
+    Recovering {
+        /// The account that the phrase is of.
+        account: AccountId,
+    },
     /// To [`Command::RequestLink`]: the text to give to an existing installation.
     LinkRequested {
         /// This installation.
@@ -205,6 +219,9 @@ pub enum CommandError {
     /// This installation already belongs to an account.
     #[error("this installation already belongs to account {0}")]
     HasAccount(AccountId),
+    /// Not a recovery phrase.
+    #[error("recovery phrase: {0}")]
+    Phrase(#[from] crate::account::PhraseError),
     /// A card that does not parse.
     #[error("contact card: {0}")]
     Card(#[from] crate::account::CardError),

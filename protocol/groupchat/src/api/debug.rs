@@ -27,6 +27,10 @@ impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateAccount => f.write_str("CreateAccount"),
+            // The phrase hides itself.
+            Self::Recover { phrase, stolen } => {
+                f.debug_struct("Recover").field("phrase", phrase).field("stolen", stolen).finish()
+            }
             Self::RequestLink => f.write_str("RequestLink"),
             Self::AcceptLink { request } => {
                 f.debug_struct("AcceptLink").field("request", &Hidden(request)).finish()
@@ -108,6 +112,9 @@ impl fmt::Debug for Answer {
                 .field("phrase", phrase)
                 .field("card", card)
                 .finish(),
+            Self::Recovering { account } => {
+                f.debug_struct("Recovering").field("account", account).finish()
+            }
             Self::LinkRequested { installation, request } => f
                 .debug_struct("LinkRequested")
                 .field("installation", installation)
@@ -183,7 +190,13 @@ mod tests {
             format!("{:?}", Answer::LinkRequested { installation, request: text() }),
             format!(
                 "{:?}",
-                AccountView { account, installation, card: text(), registered_day: None }
+                AccountView {
+                    account,
+                    installation,
+                    card: text(),
+                    registered_day: None,
+                    returning: 0
+                }
             ),
             format!(
                 "{:?}",

@@ -36,6 +36,20 @@ pub enum Event {
         /// The installation; this one, if it is this one's turn: then it stops.
         installation: InstallationId,
     },
+    /// The account of a phrase is back: this is its only installation now.
+    Recovered {
+        /// The account.
+        account: AccountId,
+        /// This installation.
+        installation: InstallationId,
+        /// In how many groups it asks to be brought in; [`Event::Joined`] follows for each.
+        groups: usize,
+    },
+    /// The account of a phrase could not be brought back; nothing more is tried.
+    RecoveryFailed {
+        /// Why.
+        reason: RecoveryFailure,
+    },
     /// Both sides of a linking show these digits now; a person compares them.
     LinkDigits {
         /// The other side.
@@ -245,6 +259,8 @@ impl Event {
             Self::Refused { group, .. } => *group,
             Self::InstallationLinked { .. }
             | Self::InstallationEnded { .. }
+            | Self::Recovered { .. }
+            | Self::RecoveryFailed { .. }
             | Self::LinkDigits { .. }
             | Self::LinkFailed { .. }
             | Self::InvitationTurnedAway { .. }
@@ -270,6 +286,21 @@ pub enum TurnedAway {
     /// As many wait as there can be, of one account or in all; those that came first stay.
     #[error("too many wait")]
     TooMany,
+}
+
+/// Why an account did not come back by its phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoveryFailure {
+    /// Archives answered, and none holds a record of the account.
+    #[error(
+        "no archive holds a recovery record of the account: the phrase is another one's, or all \
+         installations have been away for longer than archives reach back"
+    )]
+    NotFound,
+    /// No archive answered.
+    #[error("no store node answered: connect this node to one and try again")]
+    Unreachable,
 }
 
 /// Why a linking ended without a new installation.

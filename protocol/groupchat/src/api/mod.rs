@@ -16,7 +16,9 @@ use waku_groupchat_waku::{ContentTopic, MessageHash, WakuMessage};
 
 pub use crate::order::roles::{Policy, Right, Role};
 pub use command::{Answer, Command, CommandError};
-pub use event::{ChangeKind, Event, EventRecord, LinkFailure, RefusedReason, TurnedAway};
+pub use event::{
+    ChangeKind, Event, EventRecord, LinkFailure, RecoveryFailure, RefusedReason, TurnedAway,
+};
 
 use crate::{GroupId, MessageId, Timestamp};
 

@@ -21,6 +21,9 @@ pub struct AccountView {
     pub card: String,
     /// The UTC day of the newest own registration record that was taken by the network.
     pub registered_day: Option<u64>,
+    /// Groups that this installation still waits to be brought into, since the account was recovered.
+    #[serde(default)]
+    pub returning: usize,
 }
 
 /// An installation that the own account has, or had.

@@ -28,6 +28,7 @@ impl Inner {
             Command::LeaveAccount => self.leave_account(tx),
             Command::Revoke { installations } => self.revoke(tx, &installations),
             Command::CreateAccount => self.create_account(tx),
+            Command::Recover { phrase, stolen } => self.recover(tx, phrase, stolen),
             Command::RequestLink => self.request_link(tx),
             Command::AcceptLink { request } => self.accept_link(tx, &request),
             Command::ConfirmLink { digits } => self.confirm_link(tx, &digits),

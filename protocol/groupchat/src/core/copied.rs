@@ -124,7 +124,10 @@ impl Inner {
     /// Whether something may be published: all, but with a copy in use only what takes no numbers
     /// and no keys of groups. By linking, the account gets an installation that can go on.
     pub(super) fn may_leave(&self, kind: &OutgoingKind) -> bool {
-        let of_no_group = matches!(kind, OutgoingKind::Link | OutgoingKind::Registration { .. });
+        let of_no_group = matches!(
+            kind,
+            OutgoingKind::Link | OutgoingKind::Registration { .. } | OutgoingKind::Recovery { .. }
+        );
         // who leaves its account says so to the end
         (self.is_live() || self.known.left) && (self.copied.is_none() || of_no_group)
     }

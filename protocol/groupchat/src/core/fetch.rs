@@ -24,6 +24,8 @@ pub(super) enum Fetching {
     Gaps { group: GroupId, gaps: Vec<(InstallationId, u64)>, own: bool },
     /// The registration records of accounts that are to be invited, from a place on.
     Records { group: GroupId, accounts: Vec<AccountId>, from: usize, search: Search },
+    /// The recovery records of the account that is recovered.
+    Recovery,
     /// What of a state of a group came before the state was known here.
     Replay,
     /// The shared part of an invitation.
@@ -65,6 +67,7 @@ impl Inner {
             Fetching::Records { group, accounts, from, search } => {
                 self.records_fetched(tx, group, accounts, from, search)
             }
+            Fetching::Recovery => self.recovery_fetched(tx, &result),
             Fetching::Replay => Ok(()),
             Fetching::Shared { topic, own, at } => {
                 self.shared_fetched(tx, topic, own, at);
@@ -103,6 +106,7 @@ impl Inner {
         }
         if store_peers > stores_before {
             self.hurry_gaps(tx);
+            self.hurry_recovery(tx.now);
         }
         if more && alone_before && store_peers > 0 {
             self.catch_up_at = tx.now;

@@ -51,7 +51,17 @@ impl Inner {
             Target::Group { group, state } => {
                 self.group_message(tx, (group, state), period, message, (at, heard))
             }
-            Target::Inbox { period } => self.envelope(tx, period, message),
+            Target::Inbox { period } => {
+                let Some(own) = &self.account else { return Ok(()) };
+                let secret = own.registration();
+                self.envelope(tx, &secret, period, message)
+            }
+            Target::ReturnInbox { group, period } => {
+                let Some(record) = self.returns.get(&group) else { return Ok(()) };
+                let secret = record.inbox();
+                self.envelope(tx, &secret, period, message)
+            }
+            Target::Recovery { period } => self.recovery_part(tx, period, message),
             Target::OwnRecord { period } => self.own_record_part(tx, period, message),
             Target::Record { group, account, period } => {
                 self.record_part(tx, (group, account), period, message)

@@ -19,7 +19,7 @@ use super::records::{
 };
 use super::rejoin::inviter_key;
 use super::{Fault, Inner, Stop, Tx};
-use crate::account::inbox_key;
+use crate::account::{RegistrationSecret, inbox_key};
 use crate::api::{Answer, Event, FetchSource, FetchWhat, RefusedReason};
 use crate::kdf::{derive_key, derive_topic, label};
 use crate::limits::INVITATION_AGE;
@@ -39,15 +39,15 @@ const AWAITED_SHARED: usize = 64;
 const AWAITED_ALIKE: usize = 4;
 
 impl Inner {
-    /// Something in the own inbox.
+    /// Something in an own inbox, of this secret.
     pub(super) fn envelope(
         &mut self,
         tx: &mut Tx<'_>,
+        secret: &RegistrationSecret,
         period: u64,
         message: &WakuMessage,
     ) -> Result<(), Fault> {
-        let Some(own) = &self.account else { return Ok(()) };
-        let key = inbox_key(&own.registration(), period);
+        let key = inbox_key(secret, period);
         let Ok(content) = open_message_of(ENVELOPE_CLASS, &key, message) else {
             return self.refuse(tx, None, None, RefusedReason::Seal);
         };

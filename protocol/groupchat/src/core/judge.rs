@@ -69,14 +69,17 @@ impl Proposed<'_> {
         &self.parent.agreed.authority
     }
 
-    /// An account adds its own installations without any right.
+    /// An account adds its own installations without any right, and so does anybody for an account
+    /// that is in the group: its own log proves them.
     fn adds(&self) -> Result<Rights, Breach> {
         let mut uses = Rights::NONE;
         for &(installation, account) in &self.moves.adds {
             if !self.log.is_live(account, installation) {
                 return Err(Breach::Unproven);
             }
-            if account != self.author.1 && !self.moves.swaps.contains(&installation) {
+            let present = || self.parent.members.values().any(|member| *member == account);
+            let swapped = self.moves.swaps.contains(&installation);
+            if account != self.author.1 && !swapped && !present() {
                 uses = uses.with(Right::Add);
             }
         }

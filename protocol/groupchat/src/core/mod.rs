@@ -32,6 +32,7 @@
 //! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`own_group`], [`packages`] | what the account's installations share; key packages |
+//! | [`recovery`] | bringing the account back by its phrase alone |
 //! | [`installations`] | who is live in accounts, and what follows for who is not |
 //! | [`fetch`] | answers of archives, downtime |
 //! | [`upkeep`] | clocks that step back, drivers that do not answer, starts, pruning |
@@ -81,6 +82,7 @@ mod queue;
 mod reading;
 mod received;
 pub(crate) mod records;
+mod recovery;
 mod register;
 mod rejoin;
 mod repair;
@@ -209,6 +211,8 @@ struct Inner {
     guard: GuardRecord,
     /// What the account's installations share.
     shared: own_group::Shared,
+    /// Groups that this installation asks to be brought into.
+    returns: BTreeMap<GroupId, recovery::ReturnRecord>,
     /// Own key packages that were replaced.
     packages: packages::Packages,
     // not kept:
@@ -227,6 +231,10 @@ struct Inner {
     refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
     requests: Requests,
     chains: Chains,
+    /// The phrase, while its account is looked for.
+    recovering: Option<recovery::Recovering>,
+    /// Accounts that come back into groups with another installation.
+    brings: recovery::Brings,
     resumed: bool,
     last_now: Timestamp,
     prune_at: Timestamp,
@@ -378,6 +386,7 @@ impl<S: Store> Core<S> {
         match done {
             Ok(()) => {
                 self.new &= !written;
+                self.inner.let_go_of_phrase();
                 self.outputs.extend(outputs);
                 Ok(())
             }
@@ -430,6 +439,7 @@ impl Inner {
         self.repeats_due(tx)?;
         self.changes_due(tx)?;
         self.rejoin_due(tx)?;
+        self.recovery_due(tx)?;
         self.gaps_due(tx)?;
         self.notes_due(tx)?;
         self.catch_up_due(tx)?;
@@ -448,6 +458,7 @@ impl Inner {
             self.next_change(),
             self.next_leaf_update(),
             self.next_rejoin(),
+            self.next_recovery(),
             self.next_gap(),
             self.next_note(),
             self.next_catch_up(),

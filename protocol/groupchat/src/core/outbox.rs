@@ -190,7 +190,8 @@ impl Inner {
     /// before yesterday, which nobody took.
     fn is_out_of_date(&self, record: &OutgoingRecord, now: Timestamp) -> bool {
         match record.kind {
-            OutgoingKind::Registration { period: of, .. } => {
+            OutgoingKind::Registration { period: of, .. }
+            | OutgoingKind::Recovery { period: of, .. } => {
                 of + 1 < period(now, self.config.registration_period)
             }
             _ => false,
@@ -258,7 +259,9 @@ fn publish_kind(record: &OutgoingRecord) -> PublishKind {
         OutgoingKind::CommitAgain { group, .. }
         | OutgoingKind::Note { group, repair: true, .. } => PublishKind::Repair(group),
         OutgoingKind::Note { group, repair: false, .. } => PublishKind::Sync(group),
-        OutgoingKind::Registration { .. } => PublishKind::Registration,
+        OutgoingKind::Registration { .. } | OutgoingKind::Recovery { .. } => {
+            PublishKind::Registration
+        }
         OutgoingKind::Rejoin { group, .. } => PublishKind::Rejoin(group),
         OutgoingKind::Link => PublishKind::Link,
     }

@@ -26,6 +26,7 @@ impl<S: Store> Core<S> {
             installation: account.installation,
             card: account.card().to_string(),
             registered_day: account.registered,
+            returning: self.inner.returns.len(),
         }))
     }
 

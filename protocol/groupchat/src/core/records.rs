@@ -10,6 +10,7 @@
 //! | `own/label/` installation, `own/mark/` group, `own/read/` group | [`super::own_group`]: what own installations share |
 //! | `package/` 16 bytes of the hash of a key package | an own key package that was replaced: [`super::packages`] |
 //! | `renewal` | when the newest own key package is replaced |
+//! | `return/` group | [`super::recovery::ReturnRecord`]: where a recovered installation asks to be let in |
 //! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |
 //! | `group/` group | [`GroupRecord`] |
@@ -346,6 +347,11 @@ pub(crate) enum OutgoingKind {
     Rejoin {
         group: GroupId,
         name: StateName,
+    },
+    /// One part of a period's recovery record; the content is the whole record.
+    Recovery {
+        period: u64,
+        part: u8,
     },
 }
 

@@ -116,7 +116,8 @@ impl Inner {
             let kind = OutgoingKind::Registration { period: number, part };
             self.enqueue(tx, kind, record.clone(), due)?;
         }
-        Ok(())
+        let due = std::array::from_fn(|_| tx.now + self.rng.duration_below(spread));
+        self.publish_recovery(tx, number, expiry, due)
     }
 
     /// A part of the own account's record, from another of its installations.

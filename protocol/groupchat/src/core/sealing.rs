@@ -116,13 +116,21 @@ impl Inner {
                 )
             }
             OutgoingKind::Rejoin { group, name } => {
-                let Some(secret) = self.rejoin_secret(group, name) else { return Ok(None) };
+                let secret = self.rejoin_secret(group, name);
+                let Some(secret) = secret.or_else(|| self.return_secret(group, name)) else {
+                    return Ok(None);
+                };
                 let day = period(timestamp, crate::limits::PERIOD);
                 let class = SizeClass::fitting(record.content.len());
                 (rejoin_key(&secret, day), rejoin_topic(&secret, day), class)
             }
             OutgoingKind::Registration { period, part } => {
                 return self.seal_part(&record.content, *period, *part, timestamp).map(Some);
+            }
+            OutgoingKind::Recovery { period, part } => {
+                return self
+                    .seal_recovery_part(&record.content, *period, *part, timestamp)
+                    .map(Some);
             }
             OutgoingKind::Link => {
                 return WakuMessage::decode(&record.content)

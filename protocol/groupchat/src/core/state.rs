@@ -115,6 +115,7 @@ impl Inner {
             known: Known::default(),
             guard: read(&overlay, super::strangers::KEY)?.unwrap_or_default(),
             shared: Shared::load(&overlay)?,
+            returns: super::recovery::load_returns(&overlay)?,
             packages: super::packages::Packages::load(&overlay)?,
             peer_clock: PeerClock::default(),
             clock_told: None,
@@ -129,6 +130,8 @@ impl Inner {
             refused: BTreeMap::new(),
             requests: Requests::default(),
             chains: Chains::default(),
+            recovering: None,
+            brings: super::recovery::Brings::default(),
             resumed: false,
             last_now: Timestamp::ZERO,
             prune_at: Timestamp::ZERO,
@@ -161,6 +164,7 @@ impl Inner {
         self.last_now = old.last_now;
         self.prune_at = old.prune_at;
         self.refused = old.refused;
+        self.recovering_still(old.recovering, old.last_now);
         self.peer_clock = old.peer_clock;
         // what was to be told may be lost with the batch
         self.clock_told = old.clock_told.filter(|_| !self.peer_clock.is_off());

@@ -11,7 +11,7 @@ use waku_groupchat_waku::ContentTopic;
 
 use super::Inner;
 use super::records::StateName;
-use crate::account::{inbox_topic, record_topics};
+use crate::account::{inbox_topic, record_topics, recovery_topics};
 use crate::kdf::{SealKey, derive_key, derive_topic, label};
 use crate::limits::{ENVELOPE_AHEAD, KEPT_STATE_AGE, PERIOD, RECORD_PERIODS};
 use crate::mls::StateId;
@@ -29,6 +29,10 @@ pub(super) enum Target {
     Inbox { period: u64 },
     /// A registration record that an intent waits for.
     Record { group: GroupId, account: AccountId, period: u64 },
+    /// An inbox for one group that this installation comes back into.
+    ReturnInbox { group: GroupId, period: u64 },
+    /// A recovery record of the account that is recovered.
+    Recovery { period: u64 },
     /// The own account's record, which another installation publishes.
     OwnRecord { period: u64 },
     /// The shared part of an invitation whose envelope came.
@@ -208,6 +212,15 @@ impl Inner {
             table.insert(topic, Target::Inbox { period });
             for topic in record_topics(&account.registration(), period) {
                 table.insert(topic, Target::OwnRecord { period });
+            }
+        }
+        for (group, record) in &self.returns {
+            let topic = inbox_topic(&record.inbox(), period);
+            table.insert(topic, Target::ReturnInbox { group: *group, period });
+        }
+        if let Some(recovering) = &self.recovering {
+            for topic in recovery_topics(recovering.secret(), period) {
+                table.insert(topic, Target::Recovery { period });
             }
         }
         for ((group, account), intent) in self.intents.open() {

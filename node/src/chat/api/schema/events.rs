@@ -36,6 +36,20 @@ pub(in crate::chat) enum Event {
         /// The installation; this one, if it is this one's turn: then it stops.
         installation: InstallationId,
     },
+    /// The account of a phrase is back: this is its only installation now.
+    Recovered {
+        /// The account.
+        account: AccountId,
+        /// This installation.
+        installation: InstallationId,
+        /// In how many groups it asks to be brought in; `joined` follows for each.
+        groups: usize,
+    },
+    /// The account of a phrase could not be brought back; nothing more is tried.
+    RecoveryFailed {
+        /// Why.
+        reason: RecoveryFailure,
+    },
     /// Both sides of a linking show these digits now; a person compares them.
     LinkDigits {
         /// The other side.
@@ -221,6 +235,16 @@ pub(in crate::chat) enum Event {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+/// Why an account did not come back by its phrase.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum RecoveryFailure {
+    /// Archives answered, and none holds a record of the account.
+    NotFound,
+    /// No archive answered.
+    Unreachable,
 }
 
 /// Why a linking ended without a new installation.

@@ -19,6 +19,8 @@ pub(in crate::chat) struct AccountView {
     /// by the network. Without one, others cannot invite the account.
     #[schema(required)]
     registered_day: Option<u64>,
+    /// Groups that this installation still waits to be brought into, since the account was recovered.
+    returning: usize,
 }
 
 /// An installation that the own account has, or had.

@@ -62,11 +62,13 @@ impl Inner {
         let within = self.config.installation_delay;
         for installation in missing {
             let bringer = log.get(&installation).and_then(|info| info.added_by);
-            let first = bringer == Some(this) || creator == this;
-            let wait = match (kind, first) {
-                (Some(_), true) => std::time::Duration::ZERO,
-                (_, true) => self.rng.duration_below(within),
-                (_, false) => within + self.rng.duration_below(within),
+            let brings = bringer == Some(this);
+            // two that do it at once would lead it to two states of the group
+            let alone = bringer.is_none_or(|by| !live.contains(&by));
+            let wait = match (kind, brings || creator == this) {
+                (Some(_), true) if brings || alone => std::time::Duration::ZERO,
+                (None, true) => self.rng.duration_below(within),
+                (Some(_), _) | (None, false) => within + self.rng.duration_below(within),
             };
             self.keep_change(tx, id, Change::AddOwn { installation }, tx.now + wait)?;
         }
@@ -124,7 +126,18 @@ impl Inner {
 
     /// Whether it was said last that the account is in the group.
     fn account_joined(&self, id: GroupId) -> bool {
-        self.shared.marks.get(&id).is_some_and(|mark| mark.mark == Mark::Joined)
+        self.mark_of(&id) == Some(Mark::Joined)
+    }
+
+    /// What was decided for the account in a group.
+    pub(in crate::core) fn mark_of(&self, id: &GroupId) -> Option<Mark> {
+        self.shared.marks.get(id).map(|record| record.mark)
+    }
+
+    /// Whether people need not be asked, as the account is in the group: but of a recovered account,
+    /// only if somebody brings it in who is known to have been there.
+    fn comes_unasked(&self, id: GroupId, by: &AccountId) -> bool {
+        self.account_joined(id) && self.returns.get(&id).is_none_or(|record| record.knows(by))
     }
 
     /// Whether another installation of the own account brings this one into the group, or, of a group
@@ -134,7 +147,7 @@ impl Inner {
         id: GroupId,
         from: (InstallationId, AccountId),
     ) -> bool {
-        !self.groups.contains_key(&id) && self.account_joined(id) || self.is_own_live(from)
+        !self.groups.contains_key(&id) && self.comes_unasked(id, &from.1) || self.is_own_live(from)
     }
 
     /// Joins a group that another installation of the own account brings this one into.
@@ -144,7 +157,7 @@ impl Inner {
         id: GroupId,
         from: (InstallationId, AccountId),
     ) -> Result<bool, Fault> {
-        if !self.account_joined(id) && !self.is_from_own(id, from) {
+        if !self.comes_unasked(id, &from.1) && !self.is_from_own(id, from) {
             return Ok(false);
         }
         match self.accept_invitation(tx, id) {
@@ -160,6 +173,7 @@ impl Inner {
         tx: &mut Tx<'_>,
         id: GroupId,
     ) -> Result<(), Fault> {
+        self.end_return(tx, id)?;
         if self.is_own_group(&id) {
             return self.tell_package(tx);
         }

@@ -39,7 +39,7 @@ use crate::segment::{self, Outcome, Segment};
 use crate::{GroupId, Timestamp};
 
 /// What travels on a rejoin topic.
-fn frame(body: pb::rejoin::Body) -> Vec<u8> {
+pub(super) fn frame(body: pb::rejoin::Body) -> Vec<u8> {
     let rejoin = pb::Rejoin { body: Some(body) };
     pb::Frame { body: Some(pb::frame::Body::Rejoin(rejoin)), mark: Vec::new() }.encode_to_vec()
 }
@@ -97,6 +97,7 @@ impl Inner {
             pb::rejoin::Body::Answer(answer) => self.way_answered(tx, id, &answer, at),
             pb::rejoin::Body::Chain(chain) => self.chain_said(tx, id, name, chain, at),
             pb::rejoin::Body::Statement(signed) => self.stated(tx, id, &signed),
+            pb::rejoin::Body::AccountReturn(signed) => self.return_asked(tx, id, &signed, at),
         }
     }
 

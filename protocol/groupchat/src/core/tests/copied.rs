@@ -26,6 +26,7 @@ impl World {
             archive: self.peers[of].archive.clone(),
             deaf: false,
             asleep: false,
+            phrase: None,
         };
         self.peers.push(peer);
         self.peers.len() - 1

@@ -23,6 +23,7 @@ mod messages;
 mod own_group;
 mod reads;
 mod records;
+mod recovery;
 mod rejoin;
 mod repeats;
 mod restarts;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use waku_groupchat_waku::{PubsubTopic, WakuMessage};
 
 use super::Core;
+use crate::account::Phrase;
 use crate::api::views::{GapState, GapView, MessageView};
 use crate::api::{
     Answer, Command, CommandError, CommandId, Config, Event, EventRecord, FetchRequest,
@@ -78,6 +80,8 @@ struct Peer {
     deaf: bool,
     /// Its timers do not run.
     asleep: bool,
+    /// Of the account that it made.
+    phrase: Option<Phrase>,
 }
 
 struct World {
@@ -127,7 +131,8 @@ impl World {
         let core = Core::open(MemoryStore::new(), Self::config(), seed, self.now).expect("memory");
         let (heard, refused, archive) = (Vec::new(), Vec::new(), Vec::new());
         let (answers, asleep, deaf) = (BTreeMap::new(), false, false);
-        self.peers.push(Peer { core, heard, refused, answers, archive, deaf, asleep });
+        let phrase = None;
+        self.peers.push(Peer { core, heard, refused, answers, archive, deaf, asleep, phrase });
         self.give(place, Input::Connectivity { relay_peers: 1, store_peers: 1 });
         place
     }
@@ -161,10 +166,12 @@ impl World {
     fn add_peer(&mut self, deaf: bool) -> (usize, String) {
         let place = self.add_empty();
         self.peers[place].deaf = deaf;
-        let Answer::AccountCreated { card, .. } = self.command(place, Command::CreateAccount)
+        let Answer::AccountCreated { card, phrase, .. } =
+            self.command(place, Command::CreateAccount)
         else {
             panic!("an account")
         };
+        self.peers[place].phrase = Some(phrase);
         self.run(MINUTE);
         (place, card.to_string())
     }

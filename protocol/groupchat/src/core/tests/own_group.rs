@@ -170,7 +170,7 @@ fn one_installation_publishes_and_the_next_takes_over() {
     for day in 0..9 {
         let from = world.wire.len();
         world.run(DAY);
-        assert_eq!(records(&world, from), 4, "day {day}");
+        assert_eq!(records(&world, from), 8, "day {day}");
         // on each third day another one is away
         let out = [first, others[0], others[1]][day % 3];
         for who in [first, others[0], others[1]] {
@@ -203,7 +203,7 @@ fn who_is_put_out_before_its_turn_does_not_make_two_others_publish() {
         let lost = world.installation(third);
         world.command(first, Command::Revoke { installations: vec![lost] });
         until_midnight(&mut world);
-        assert_eq!(records(&world, from), 4, "account {account}");
+        assert_eq!(records(&world, from), 8, "account {account}");
     }
 }
 
@@ -216,7 +216,7 @@ fn the_first_record_does_not_wait_for_a_turn() {
         world.command(first, Command::CreateAccount);
         world.link(first);
         world.run(MINUTE);
-        assert_eq!(records(&world, from), 4);
+        assert_eq!(records(&world, from), 8);
         let view = world.peers[first].core.account().expect("memory").expect("an account");
         assert!(view.registered_day.is_some());
     }
@@ -233,7 +233,7 @@ fn nothing_follows_a_record() {
     for day in 0..5 {
         let from = world.wire.len();
         world.run(DAY / 2);
-        assert_eq!(records(&world, from), 4, "day {day}");
+        assert_eq!(records(&world, from), 8, "day {day}");
         let others =
             world.wire[from..].iter().filter(|(kind, _)| *kind != PublishKind::Registration);
         let kinds: Vec<_> = others.map(|(kind, _)| *kind).collect();
