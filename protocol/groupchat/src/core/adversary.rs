@@ -25,7 +25,7 @@ pub const FORGED: &str = "forged";
 
 /// A commit that nobody may make, or not this member.
 #[doc(hidden)]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Forgery {
     /// Takes somebody out without the right to.
     Removal(InstallationId),
@@ -41,6 +41,20 @@ pub enum Forgery {
     Unproven(Vec<u8>),
     /// Exchanges the leaf of the installation whose key package this is, without its request.
     Swap(Vec<u8>),
+}
+
+impl std::fmt::Debug for Forgery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Removal(of) => write!(f, "Removal({of:?})"),
+            Self::Crown => f.write_str("Crown"),
+            Self::Policy => f.write_str("Policy"),
+            Self::Parameters => f.write_str("Parameters"),
+            Self::LogDigest => f.write_str("LogDigest"),
+            Self::Unproven(package) => write!(f, "Unproven({} bytes)", package.len()),
+            Self::Swap(package) => write!(f, "Swap({} bytes)", package.len()),
+        }
+    }
 }
 
 impl<S: Store> Core<S> {
@@ -137,6 +151,14 @@ impl<S: Store> Core<S> {
                 let Ok(package) = package::check(&provider, bytes) else { return Ok(None) };
                 let inside = group.account_of(&package.installation).is_some();
                 if inside != matches!(forgery, Forgery::Swap(_)) {
+                    return Ok(None);
+                }
+                let whose = members::parse_identity(&package.identity);
+                let log = group.line.as_ref().map(|line| &line.log);
+                // who was in the group before is proven, and whoever may add brings it back
+                let proven =
+                    whose.zip(log).is_some_and(|((i, account), log)| log.is_live(account, i));
+                if !inside && proven {
                     return Ok(None);
                 }
                 removes.extend(inside.then_some(package.installation));
