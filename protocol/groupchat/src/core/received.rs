@@ -77,6 +77,7 @@ impl Inner {
             Ok(record) => {
                 tx.overlay.put(commit_key(&id, next), content.to_vec());
                 let entered = self.enter(tx, id, record)?;
+                self.mind_missing(tx, id)?;
                 self.learn(tx, &handshake.log_entries)?;
                 if entered && open {
                     // what was sealed under the new state may have come before this commit, and

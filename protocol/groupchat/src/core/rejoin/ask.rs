@@ -357,7 +357,7 @@ impl Inner {
 
     /// The way back was found. From the lost side of a long split only a Welcome leads: others of
     /// that side may say what they like.
-    fn found(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
+    pub(super) fn found(&mut self, tx: &mut Tx<'_>, id: GroupId) -> Result<(), Fault> {
         if let Some(group) = self.groups.get_mut(&id) {
             group.ask.behind = false;
         }

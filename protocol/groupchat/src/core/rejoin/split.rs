@@ -37,6 +37,8 @@ pub(in crate::core) struct Chains {
     said: BTreeMap<(GroupId, StateName), Timestamp>,
     /// When one is to be said.
     due: BTreeMap<(GroupId, StateName), Timestamp>,
+    /// Commits that chains told of after states that are kept, and that were not here.
+    missing: BTreeMap<GroupId, BTreeMap<StateName, Vec<Side>>>,
     /// When is looked again for who is not heard any more.
     look: Option<Timestamp>,
 }
@@ -220,8 +222,16 @@ impl Inner {
             // what followed there can be read, once somebody shows it; where all of it is here, the
             // graph has chosen, and who said it is to hear that
             if !self.knows_chain(tx, id, held, &theirs[same..])? {
+                let missing = self.chains.missing.entry(id).or_default();
+                missing.insert(common, theirs[same..].to_vec());
+                while missing.len() > CHAINS_AT_A_TIME {
+                    missing.pop_first();
+                }
                 return self.must_ask(tx, id);
             }
+            // what was missing before a start is not known any more, and is said again
+            self.chains.missing.entry(id).or_default();
+            self.mind_missing(tx, id)?;
             let due = tx.now + self.rng.duration_below(self.config.rejoin_backoff);
             if self.may_say_chain(tx.now, &(id, on)) {
                 self.chains.due.entry((id, on)).or_insert(due);
@@ -253,6 +263,27 @@ impl Inner {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Commits came: where all that chains told of are in the graph by now, nothing is asked for.
+    pub(in crate::core) fn mind_missing(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+    ) -> Result<(), Fault> {
+        let Some(missing) = self.chains.missing.get(&id) else { return Ok(()) };
+        if self.groups.get(&id).is_none_or(|group| !group.ask.behind) {
+            return Ok(());
+        }
+        for (common, sides) in missing {
+            // of what is not kept any more, nothing can come
+            let Some(at) = self.state_of(id, common) else { continue };
+            if !self.knows_chain(tx, id, at, sides)? {
+                return Ok(());
+            }
+        }
+        self.chains.missing.remove(&id);
+        self.found(tx, id)
     }
 
     /// Whether nobody has said a chain on a state's topic for a day.

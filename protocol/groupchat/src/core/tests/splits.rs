@@ -103,8 +103,10 @@ fn a_chain_of_a_branch_that_was_passed_over_makes_nobody_ask_who_has_it() {
     let mut world = World::three();
     world.run(DAY);
     let name = states(&world)[CAROL];
-    let commit = || world.commit_of(BOB, Vec::new(), Some(&world.extensions(&world.agreed())));
-    let commits = [commit(), commit()];
+    let commit_of = |world: &World, who| {
+        world.commit_of(who, Vec::new(), Some(&world.extensions(&world.agreed())))
+    };
+    let commits = [commit_of(&world, BOB), commit_of(&world, BOB)];
     let sealed_commits = commits.clone().map(|c| world.seal(BOB, &handshake(c, Vec::new())));
     for message in &sealed_commits {
         world.deliver(CAROL, message);
@@ -118,11 +120,17 @@ fn a_chain_of_a_branch_that_was_passed_over_makes_nobody_ask_who_has_it() {
     let side = crate::kdf::hash(label::FORK_COMMIT, &[&lost]).to_vec();
     let behind = |world: &World| world.peers[CAROL].core.inner.groups[&world.group].ask.behind;
     let group = world.group.as_bytes().to_vec();
-    for (commits, asks) in [(vec![side.clone()], false), (vec![side, vec![1; 32]], true)] {
+    let third = commit_of(&world, BOB);
+    let news = crate::kdf::hash(label::FORK_COMMIT, &[&third]).to_vec();
+    for (commits, asks) in [(vec![side], false), (vec![news], true)] {
         let message = sealed(&world, BOB, &name, chain(&group, &name, commits));
         world.deliver(CAROL, &message);
         assert_eq!(behind(&world), asks);
     }
+    // it comes by itself: nothing is missing any more
+    let message = world.seal(BOB, &handshake(third, Vec::new()));
+    world.deliver(CAROL, &message);
+    assert!(!behind(&world));
 }
 
 #[test]
