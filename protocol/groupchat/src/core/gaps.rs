@@ -384,7 +384,8 @@ impl Inner {
             self.fetch(tx, what_for, FetchSource::StorePeers, FetchWhat::Messages, from, tx.now);
             return Ok(());
         }
-        if self.ask_members(tx, id, &open)? {
+        let asked = self.ask_members(tx, id, &open)?;
+        if asked {
             for &(installation, number) in &open {
                 let now = tx.now;
                 if let Some(gap) = self.gap_mut(id, installation, number) {
@@ -392,8 +393,10 @@ impl Inner {
                 }
             }
         }
+        // whoever has said too much in this hour asks members later: only then it can be given up
+        let all = result.complete() && (asked || !self.can_say(id));
         for (installation, number) in open {
-            self.not_found(tx, id, installation, number, result.complete())?;
+            self.not_found(tx, id, installation, number, all)?;
         }
         Ok(())
     }

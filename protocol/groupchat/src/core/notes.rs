@@ -160,6 +160,11 @@ impl Inner {
         Ok(true)
     }
 
+    /// Whether this installation can say something in a group, now or in an hour.
+    pub(super) fn can_say(&self, id: GroupId) -> bool {
+        self.copied.is_none() && self.groups.get(&id).is_some_and(Group::stays)
+    }
+
     /// A random time within which something is answered; the larger the group, the longer.
     pub(super) fn answer_at(&self, now: Timestamp, id: GroupId) -> Timestamp {
         let members = self.groups.get(&id).map_or(0, Group::size);

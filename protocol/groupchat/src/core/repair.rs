@@ -3,6 +3,8 @@
 //! A core is signed by who wrote it, so it can be handed over by anybody who holds it. Only who was
 //! in the group when it was first sealed gets it.
 
+use std::time::Duration;
+
 use waku_groupchat_waku::MessageHash;
 
 use super::outbox::message_key;
@@ -18,6 +20,9 @@ use crate::{GroupId, InstallationId, MessageId};
 
 /// Most messages that are asked for at once, and that wait to be handed over.
 const MOST_ASKED: usize = 64;
+
+/// How long something waits to be handed over by who has said too much.
+const HANDED_LATER: Duration = Duration::from_secs(20 * 60);
 
 impl Inner {
     /// Asks the members for what an archive answered without.
@@ -137,7 +142,22 @@ impl Inner {
             let Some(at) = message_key(tx, message)? else { continue };
             let Some(record) = read::<MessageRecord>(tx.overlay, &at)? else { continue };
             let hand = pb::Hand { core: record.core, signature: record.signature };
-            self.send_note(tx, id, pb::note::Body::Hand(hand), Vec::new())?;
+            if !self.send_note(tx, id, pb::note::Body::Hand(hand), Vec::new())? {
+                self.put_off_hands(tx, id, (installation, number));
+            }
+        }
+    }
+
+    /// What is due is handed over later, unless another member is quicker: too much was said in this hour.
+    fn put_off_hands(&mut self, tx: &Tx<'_>, id: GroupId, first: (InstallationId, u64)) {
+        if !self.can_say(id) {
+            return;
+        }
+        let at = tx.now + HANDED_LATER + self.rng.duration_below(HANDED_LATER);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.exchange.hands.insert(first, at);
+        for due in group.exchange.hands.values_mut().filter(|due| **due <= tx.now) {
+            *due = at;
         }
     }
 

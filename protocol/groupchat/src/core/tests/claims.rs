@@ -271,3 +271,27 @@ fn what_somebody_wrote_before_it_was_taken_out_is_not_lost_to_others() {
     assert_eq!(text.as_deref(), Some("two, which only Alice hears"));
     world.as_written(BOB);
 }
+
+/// Archives answer three times without what Carol alone holds, while Bob has said as much as may be said
+/// in an hour: he asks her when he may speak again, and gives nothing up before.
+#[test]
+fn who_has_said_too_much_asks_members_later_and_gives_nothing_up_before() {
+    let mut world = World::three();
+    world.run(MINUTE * 10);
+    let (lost, message) = world.say_aside(ALICE, "for Carol's eyes");
+    world.deliver(CAROL, &message);
+    (world.peers[ALICE].deaf, world.peers[ALICE].asleep) = (true, true);
+    let (now, group) = (world.now, world.group);
+    let exchange = |world: &mut World, who: usize| {
+        let group = world.peers[who].core.inner.groups.get_mut(&group).expect("joined");
+        while group.exchange.may_speak(now) {}
+    };
+    exchange(&mut world, BOB);
+    exchange(&mut world, CAROL);
+    world.say(CAROL, "I hold what Alice said");
+    world.run(MINUTE * 45);
+    assert_eq!(numbers(&world.gaps(BOB, GapState::Fetching)), [lost.number]);
+    world.run(MINUTE * 120);
+    assert_eq!(numbers(&world.gaps(BOB, GapState::Recovered)), [lost.number]);
+    assert!(world.texts(BOB).contains(&"for Carol's eyes".to_owned()));
+}
