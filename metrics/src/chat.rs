@@ -30,6 +30,8 @@ label! {
         Link = "link",
         /// To or from a member that cannot follow a group.
         Rejoin = "rejoin",
+        /// Messages of before, between an account's installations.
+        History = "history",
     }
 }
 

@@ -91,5 +91,6 @@ fn label(kind: PublishKind) -> metrics::PublishKind {
         PublishKind::Registration => metrics::PublishKind::Registration,
         PublishKind::Link => metrics::PublishKind::Link,
         PublishKind::Rejoin(_) => metrics::PublishKind::Rejoin,
+        PublishKind::History(_) => metrics::PublishKind::History,
     }
 }

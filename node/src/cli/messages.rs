@@ -89,12 +89,14 @@ pub(super) fn read(args: &ReadArgs, client: &Client) -> Result<Page, CliError> {
         let body = NewRead { upto: Some(MessageRef { installation, number }) };
         let _: Value = client.put(&format!("/groups/{id}/read"), &body)?;
     }
-    let text = conversation(&group, own.account, &all.messages);
+    let none = if args.unread { "Nothing unread." } else { "No messages yet." };
+    let text = conversation(&group, own.account, &all.messages, none);
     Page::new(&all, text)
 }
 
-/// A head, then the messages by day: time, who, number, and how far the own ones got.
-fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> String {
+/// A head, then the messages by day: time, who, number, and how far the own ones got; `none` where
+/// there are none.
+fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView], none: &str) -> String {
     let stands = match group.state {
         GroupState::Invited | GroupState::Joined => "",
         GroupState::Waiting => ": this installation cannot follow it, and waits for a member",
@@ -103,7 +105,7 @@ fn conversation(group: &GroupView, own: AccountId, messages: &[MessageView]) -> 
     };
     let mut text = format!("{} ({}){stands}\n", clean_line(&group.name), group.group.short());
     if messages.is_empty() {
-        text.push_str("\nNo messages yet.\n");
+        let _ = writeln!(text, "\n{none}");
         return text;
     }
     let leads: Vec<_> = messages.iter().map(|m| lead(m, own)).collect();
@@ -124,7 +126,8 @@ fn lead(message: &MessageView, own: AccountId) -> String {
     let account = message.account.short();
     let who = if message.account == own { "you" } else { &account };
     let id = &message.id;
-    let how = message.sending.map(sending).unwrap_or_default();
+    let handed = message.handed_by.map(|by| format!("  by {}", by.short()));
+    let how = message.sending.map(sending).or(handed).unwrap_or_default();
     format!("{}  {who:<8} {}#{}{how}", clock(message.time), id.installation.short(), id.number)
 }
 
@@ -172,6 +175,7 @@ mod tests {
             waku_hash: String::new(),
             blocked: false,
             sending,
+            handed_by: None,
         };
         let view = GroupView {
             group,
@@ -193,7 +197,7 @@ mod tests {
             MessageView { kind: MessageKind::Left, ..message(2, 12, 86_405, "", None) },
         ];
         assert_eq!(
-            conversation(&view, own, &messages),
+            conversation(&view, own, &messages, ""),
             "Lunch (aaaaaaaa)\n\n\
              2025-11-23 (UTC)\n\
              01:22:33  you      01010101#1  stored  noon?\n\
@@ -204,7 +208,7 @@ mod tests {
              01:22:38  02020202 02020202#12         * left the group\n"
         );
         let out = GroupView { state: GroupState::Removed, ..view };
-        let text = conversation(&out, own, &messages);
+        let text = conversation(&out, own, &messages, "");
         assert!(text.starts_with("Lunch (aaaaaaaa): this installation is not in it any more\n\n"));
     }
 }

@@ -16,6 +16,7 @@ mod follow;
 mod group;
 mod guard;
 pub mod health;
+mod history;
 mod interrupt;
 mod link;
 mod members;
@@ -57,6 +58,8 @@ pub enum Command {
     Read(messages::ReadArgs),
     /// Show messages that are known to exist and did not come
     Missing(missing::MissingArgs),
+    /// Show how far messages of before are, which the account's other installations hand over
+    History(history::HistoryArgs),
     /// Follow what happens, in a group or everywhere
     Watch(watch::WatchArgs),
     /// Make, list and revoke tokens of the node's API
@@ -148,6 +151,7 @@ impl Command {
             Self::Send(args) => &args.node,
             Self::Read(args) => &args.node,
             Self::Missing(args) => &args.node,
+            Self::History(args) => &args.node,
             Self::Watch(args) => &args.node,
             Self::Token(args) => &args.node,
             Self::Block(args) => &args.node,
@@ -163,6 +167,7 @@ impl Command {
             Self::Send(args) => messages::send(args, client),
             Self::Read(args) => messages::read(args, client),
             Self::Missing(args) => missing::run(args, client),
+            Self::History(args) => history::run(args, client),
             Self::Token(args) => token::run(&args.command, client),
             Self::Block(args) => guard::run(&args.command, client),
             Self::Wipe(args) => wipe::run(args, client),

@@ -95,6 +95,7 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         | Event::LinkDigits { .. }
         | Event::LinkFailed { .. }
         | Event::Registered { .. }
+        | Event::History { .. }
         | Event::InvitationTurnedAway { .. }
         | Event::ClockOff { .. }
         | Event::ClockRight => None,

@@ -198,6 +198,7 @@ impl Lines {
                 let about = if description.is_empty() { "" } else { ": " };
                 format!("now called {}{about}{}", clean_line(name), clean_line(description))
             }
+            Event::History { history } => super::history::line(history),
             Event::Read { unread, .. } => match unread {
                 0 => "all of it is read".to_owned(),
                 unread => format!("read; {unread} unread"),
@@ -261,6 +262,7 @@ mod tests {
             waku_hash: String::new(),
             blocked: false,
             sending,
+            handed_by: None,
         }
     }
 

@@ -245,6 +245,8 @@ impl GroupChat {
             invitation_delay: self.invitation_delay,
             installation_delay: self.installation_delay,
             read_delay: self.read_delay,
+            history: self.history,
+            history_pause: self.history_pause,
             catch_up: self.catch_up,
             ..waku_groupchat_core::api::Config::new(pubsub_topic)
         }

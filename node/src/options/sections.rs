@@ -161,6 +161,10 @@ section! {
         /// What was read is told to the account's other installations, all at once, after half of
         /// this and a random part of it.
         read_delay: Duration = "read-delay", "1m";
+        /// Ask the account's other installations for the messages of before, when this one is new.
+        history: bool = "history", "true";
+        /// Between two questions for such messages there is half of this and a random part of it.
+        history_pause: Duration = "history-pause", "15s";
         /// How often store peers are asked for everything since the last time.
         catch_up: Duration = "catch-up", "5m";
         /// Commands that wait for the chat at most; what is over is answered with 429 or 503.

@@ -7,6 +7,7 @@ mod copied;
 mod crash;
 mod failing;
 mod full;
+mod history;
 mod keys;
 mod locked;
 mod members;

@@ -15,7 +15,7 @@ use waku_groupchat_node::{clock, crash, faults};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Options of every node here; they stand in the environment, so that the command line wins.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 14] = [
     ("LISTEN_ADDRESS", "127.0.0.1"),
     ("TCP_PORT", "0"),
     ("REST_PORT", "0"),
@@ -24,6 +24,9 @@ const OPTIONS: [(&str, &str); 11] = [
     ("LOG_FORMAT", "JSON"),
     ("GROUP_CHAT_REGISTRATION_DELAY", "0s"),
     ("GROUP_CHAT_INVITATION_DELAY", "0s"),
+    ("GROUP_CHAT_INSTALLATION_DELAY", "0s"),
+    ("GROUP_CHAT_READ_DELAY", "200ms"),
+    ("GROUP_CHAT_HISTORY_PAUSE", "500ms"),
     ("GROUP_CHAT_PUBLISH_RETRY", "1s"),
     ("GROUP_CHAT_GAP_GRACE", "1s"),
     ("GROUP_CHAT_GAP_RETRY", "1s"),

@@ -53,6 +53,7 @@ const KINDS: &[(&[u8], &[Field])] = &[
     (b"send/", &[GROUP]),
     (b"sender/", &[GROUP, NAME]),
     (b"gap/", &[GROUP, NAME, NUMBER]),
+    (b"handed/", &[GROUP, NAME]),
     (b"message/", &[GROUP, NUMBER, NAME, NUMBER]),
     (b"place/", &[GROUP, NAME, NUMBER]),
     (b"seen/", &[GROUP, HALF_HASH]),

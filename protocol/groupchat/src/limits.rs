@@ -135,5 +135,21 @@ pub const OWN_MARKS: usize = 65_536;
 pub const READS_AT_ONCE: usize = 3;
 /// Unread messages of a group are counted among so many that follow what was read.
 pub const UNREAD_COUNTED: usize = 10_000;
+/// Groups whose messages of before are asked for at a time.
+pub const HISTORY_GROUPS: usize = 16;
+/// Most senders and parts of their numbers in one question for messages.
+pub const HISTORY_WANTED: usize = 128;
+/// Most bytes of a list of what is held: it fits one message.
+pub const HISTORY_LIST_BYTES: usize = 96 * 1024;
+/// Most parts of a sender's numbers in such a list, the last ones.
+pub const HISTORY_RANGES: usize = 2048;
+/// Most parts of numbers that are noted to be asked for at a time.
+pub const HISTORY_PLAN: usize = 65_536;
+/// Most bytes of messages that are handed over at once: they fit four segments, with one that repairs.
+pub const HISTORY_BYTES: usize = 480 * 1024;
+/// Most messages that are handed over at once.
+pub const HISTORY_MESSAGES: usize = 1024;
+/// Most messages that nobody holds which are noted at a time.
+pub const HISTORY_MISSING: usize = 1024;
 /// Most own key packages that are kept after they were replaced.
 pub const FORMER_PACKAGES: usize = 96;

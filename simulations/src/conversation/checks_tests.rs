@@ -111,6 +111,7 @@ fn message(line: &SaidLine) -> MessageView {
         waku_hash: publish(line, true).what.hash,
         blocked: false,
         sending: None,
+        handed_by: None,
     }
 }
 

@@ -95,6 +95,8 @@ codes! {
     NotAllowed = CONFLICT "not-allowed";
     /// This installation is not in the group any more, or leaves it.
     NotInGroup = CONFLICT "not-in-group";
+    /// The account has no other installation.
+    Alone = CONFLICT "alone";
     /// The account's only installation does not leave it.
     LastInstallation = CONFLICT "last-installation";
     /// There are no digits to compare yet: the other installation has not answered.

@@ -194,6 +194,7 @@ fn refused(error: &CommandError) -> Code {
         CommandError::Busy { .. } => Code::Busy,
         CommandError::Copied => Code::Copied,
         CommandError::Ended => Code::Ended,
+        CommandError::Alone => Code::Alone,
         CommandError::OwnInstallation => Code::OwnInstallation,
         CommandError::UnknownInstallation(_) => Code::UnknownInstallation,
     }

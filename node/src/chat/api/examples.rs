@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use waku_groupchat_core::api::views::{
     AccountView, AskedChange, BlockedView, ChangeState, ChangeView, Evidence, GapState, GapView,
-    GroupState, GroupView, GuardView, InstallationState, InstallationView, InvitationView,
-    LinkRole, LinkView, MemberView, MessageCursor, MessageKind, MessageView, SendState, TryView,
+    GroupState, GroupView, GuardView, HistoryState, HistoryView, InstallationState,
+    InstallationView, InvitationView, LinkRole, LinkView, MemberView, MessageCursor, MessageKind,
+    MessageView, SendState, TryView,
 };
 use waku_groupchat_core::api::{
     self, ChangeKind, Event, EventRecord, LinkFailure, RecoveryFailure, RefusedReason, Role,
@@ -168,16 +169,19 @@ fn messages(all: &mut BTreeMap<&'static str, Value>) {
         waku_hash: format!("0x{}", "5f".repeat(32)),
         blocked: false,
         sending: None,
+        handed_by: Some(OWN_INSTALLATION),
     };
     let own = MessageView {
         id: own_message(),
         account: OWN,
         text: "Me!".to_owned(),
         sending: Some(SendState::Published { peers: 4 }),
+        handed_by: None,
         ..others.clone()
     };
     let upto = MessageRef { installation: OTHER_INSTALLATION, number: 7 };
     put(all, "NewMessage", &NewMessage { text: own.text.clone() });
+    put(all, "HistoryView", &history());
     put(all, "NewRead", &NewRead { upto: Some(upto) });
     put(all, "MessageRef", &upto);
     put(all, "AcceptedMessage", &AcceptedMessage { id: own.id });
@@ -202,6 +206,18 @@ fn tokens(all: &mut BTreeMap<&'static str, Value>) {
         expires: None,
     };
     put(all, "TokenList", &TokenList { tokens: vec![first, about] });
+}
+
+fn history() -> HistoryView {
+    HistoryView {
+        state: HistoryState::Receiving,
+        from: Some(OTHER_INSTALLATION),
+        groups: 1,
+        all_groups: 2,
+        messages: 1024,
+        all_messages: 3000,
+        handed_over: 1000,
+    }
 }
 
 fn place() -> MessageCursor {
@@ -276,6 +292,7 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::ChangeFailed { group: GROUP, change: ChangeKind::Profile, reason: not_allowed },
         Event::ProfileChanged { group: GROUP, name: profile.0, description: profile.1 },
         Event::MessageState { id: own_message(), state: SendState::Acknowledged },
+        Event::History { history: history() },
         Event::Read { group: GROUP, upto: place(), unread: 2 },
         Event::Gap { gap: gap() },
         Event::ClockOff { ahead: -31 },

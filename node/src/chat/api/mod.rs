@@ -32,6 +32,7 @@
 //! | `POST /groups/{group}/messages` | [`types::NewMessage`] | 201 [`types::AcceptedMessage`] |
 //! | `GET /groups/{group}/messages?after=&limit=` | | [`types::Messages`] |
 //! | `GET /groups/{group}/messages/{installation}/{number}` | | [`MessageView`] |
+//! | `GET /history`, `POST /history`, `DELETE /history` | | how far messages of before are ([`HistoryView`]), 202, 204 |
 //! | `PUT /groups/{group}/read` | [`types::NewRead`] | 204 |
 //! | `GET /groups/{group}/missing`, `GET /missing` | | [`types::Gaps`] |
 //! | `GET /events?after=&limit=&wait=` | | [`types::Events`] |
@@ -52,6 +53,7 @@
 //!
 //! [`AccountView`]: waku_groupchat_core::api::views::AccountView
 //! [`GroupView`]: waku_groupchat_core::api::views::GroupView
+//! [`HistoryView`]: waku_groupchat_core::api::views::HistoryView
 //! [`GuardView`]: waku_groupchat_core::api::views::GuardView
 //! [`MessageView`]: waku_groupchat_core::api::views::MessageView
 
@@ -67,6 +69,7 @@ mod extract;
 pub(crate) mod fuzzing;
 mod groups;
 mod guard;
+mod history;
 mod invitations;
 mod linking;
 mod members;
@@ -157,7 +160,7 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
+        Alone, AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
         HasAccount, LastInstallation, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits,
         NoInvitation, NoLink, NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup,
         OtherInstallation, OwnAccount, OwnInstallation, Phrase, RepeatedAccount, TokenFile,
@@ -214,6 +217,9 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .core(Read, &[UnknownGroup], routes!(messages::list))
         .core(Read, &[UnknownMessage], routes!(messages::show))
         .core(Send, &[NoAccount, UnknownGroup, UnknownMessage], routes!(messages::mark_read))
+        .core(Read, &[], routes!(history::show))
+        .core(Manage, &[NoAccount, Alone], routes!(history::ask))
+        .core(Manage, &[], routes!(history::decline))
         .core(Read, &[UnknownGroup], routes!(groups::missing))
         .core(Read, &[], routes!(groups::all_missing))
         .core(Read, &[Gone, CursorAhead], routes!(events::list))

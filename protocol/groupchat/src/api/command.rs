@@ -140,6 +140,11 @@ pub enum Command {
         /// The sender and number of a message that is here; `None`: the last one.
         upto: Option<(InstallationId, u64)>,
     },
+    /// Ask the account's other installations for the messages of all groups that they hold and this
+    /// one does not.
+    AskHistory,
+    /// Ask for no such messages, and for no more of them.
+    DeclineHistory,
     /// Say something in a group.
     Send {
         /// Which group.
@@ -246,6 +251,9 @@ pub enum CommandError {
     /// The account's only installation does not leave it.
     #[error("this is the account's only installation: link another one first")]
     LastInstallation,
+    /// Nobody to ask.
+    #[error("the account has no other installation: there is nobody to ask")]
+    Alone,
     /// An installation revokes others.
     #[error("name other installations of the account than this one")]
     OwnInstallation,

@@ -91,6 +91,8 @@ impl fmt::Debug for Command {
             Self::UpdateKeys { group } => {
                 f.debug_struct("UpdateKeys").field("group", group).finish()
             }
+            Self::AskHistory => f.write_str("AskHistory"),
+            Self::DeclineHistory => f.write_str("DeclineHistory"),
             Self::MarkRead { group, upto } => {
                 f.debug_struct("MarkRead").field("group", group).field("upto", upto).finish()
             }
@@ -225,6 +227,7 @@ mod tests {
                     waku_hash: String::new(),
                     blocked: false,
                     sending: None,
+                    handed_by: None,
                 }
             ),
             format!(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::views::{GapView, MessageCursor};
+use super::views::{GapView, HistoryView, MessageCursor};
 use crate::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// An event with its place in the order.
@@ -196,6 +196,11 @@ pub enum Event {
         /// How many messages of others are unread.
         unread: u64,
     },
+    /// Asking the account's other installations for messages of before got further.
+    History {
+        /// How far.
+        history: HistoryView,
+    },
     /// An own message got further.
     MessageState {
         /// Its name.
@@ -265,6 +270,7 @@ impl Event {
             | Self::LinkFailed { .. }
             | Self::InvitationTurnedAway { .. }
             | Self::Registered { .. }
+            | Self::History { .. }
             | Self::ClockOff { .. }
             | Self::ClockRight => None,
         }

@@ -154,6 +154,8 @@ pub enum PublishKind {
     Link,
     /// To or from a member that cannot follow a group.
     Rejoin(GroupId),
+    /// Messages of before, between the account's installations, in their own group.
+    History(GroupId),
 }
 
 impl PublishKind {
@@ -170,6 +172,7 @@ impl PublishKind {
             Self::Registration => "registration",
             Self::Link => "link",
             Self::Rejoin(_) => "rejoin",
+            Self::History(_) => "history",
         }
     }
 }
@@ -262,6 +265,12 @@ pub struct Config {
     /// Up to where groups were read is told to the account's other installations, all at once, after
     /// half of this and a random part of it. Default a minute.
     pub read_delay: Duration,
+    /// A new installation asks the account's others for the messages of before, without being told
+    /// to. Default true.
+    pub history: bool,
+    /// Between two questions for such messages there is half of this and a random part of it; an
+    /// answer is waited for four times as long. Default 15 s.
+    pub history_pause: Duration,
     /// A sync leaves at a random time after activity in a group, not before this; later in large
     /// groups. Default one minute.
     pub sync_after: Duration,
@@ -299,6 +308,8 @@ impl Config {
             invitation_delay: Duration::from_secs(30),
             installation_delay: Duration::from_secs(600),
             read_delay: Duration::from_secs(60),
+            history: true,
+            history_pause: Duration::from_secs(15),
             sync_after: Duration::from_secs(60),
             quiet: Duration::from_secs(86_400),
             answer_within: Duration::from_secs(10),

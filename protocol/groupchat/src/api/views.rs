@@ -207,6 +207,47 @@ pub struct MessageView {
     /// How far it got, for an own one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending: Option<SendState>,
+    /// The installation of the account that handed it over, if it came so and not from the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_by: Option<InstallationId>,
+}
+
+/// How far this installation is with asking the account's others for messages of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryView {
+    /// How it stands.
+    pub state: HistoryState,
+    /// Who answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<InstallationId>,
+    /// Groups that are done with.
+    pub groups: u64,
+    /// Groups in all, of those that this installation is in.
+    pub all_groups: u64,
+    /// Messages of the account's groups that are here.
+    pub messages: u64,
+    /// Messages that who answered last holds, of the groups that both are in. Not fewer than
+    /// `messages`.
+    pub all_messages: u64,
+    /// Messages that were handed over so far.
+    pub handed_over: u64,
+}
+
+/// How asking for messages of before stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryState {
+    /// Nobody was asked.
+    None,
+    /// Asked for; nobody has answered yet, or not for long.
+    Waiting,
+    /// Messages come.
+    Receiving,
+    /// All that others hold is here.
+    Done,
+    /// Not wanted.
+    Declined,
 }
 
 /// Who may invite the account.

@@ -41,6 +41,8 @@ impl Inner {
             Command::AcceptInvitation { group } => self.accept_invitation(tx, group),
             Command::DeclineInvitation { group } => self.decline_invitation(tx, group),
             Command::Send { group, text } => self.send(tx, group, text),
+            Command::AskHistory => self.ask_history(tx),
+            Command::DeclineHistory => self.decline_history(tx),
             Command::MarkRead { group, upto } => self.mark_read(tx, group, upto),
             Command::Remove { group, accounts } => self.remove_accounts(tx, group, &accounts),
             Command::Leave { group } => self.leave(tx, group),

@@ -228,7 +228,10 @@ impl Inner {
                 moved = true;
             }
         })?;
-        if moved { self.emit(tx, Event::MessageState { id, state: state.into() }) } else { Ok(()) }
+        match state.state().filter(|_| moved) {
+            Some(state) => self.emit(tx, Event::MessageState { id, state }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn set_message(

@@ -102,6 +102,7 @@ impl Inner {
             write(tx.overlay, key("clock", &[]), &self.clock)?;
         }
         if more {
+            self.hurry_handover(tx.now);
             self.hurry_outgoing(tx);
         }
         if store_peers > stores_before {

@@ -45,7 +45,7 @@ impl GapRecord {
     }
 
     /// Whether it is still missing, as far as is known.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !matches!(self.state, Some(GapState::Recovered | GapState::Withdrawn))
     }
 
@@ -446,7 +446,7 @@ impl Inner {
         self.groups.get_mut(&id)?.gaps.get_mut(&(installation, number))
     }
 
-    fn save_gap(
+    pub(super) fn save_gap(
         &self,
         tx: &Tx<'_>,
         id: GroupId,
@@ -459,7 +459,7 @@ impl Inner {
         Ok(())
     }
 
-    fn tell_gap(
+    pub(super) fn tell_gap(
         &mut self,
         tx: &mut Tx<'_>,
         id: GroupId,

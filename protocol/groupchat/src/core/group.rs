@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::agreed::{Agreed, Parameters};
+use super::handover::PastRecord;
 use super::log_set::LogSet;
 use super::notes::{Exchange, short_tie};
 use super::records::{
@@ -26,6 +27,8 @@ pub(super) struct Group {
     pub(super) send: SendRecord,
     pub(super) senders: BTreeMap<InstallationId, SenderRecord>,
     pub(super) gaps: BTreeMap<(InstallationId, u64), GapRecord>,
+    /// What was handed over of before this installation joined.
+    pub(super) past: BTreeMap<InstallationId, PastRecord>,
     pub(super) changes: BTreeMap<u64, ChangeRecord>,
     /// Its states and where it stands; `None` while invited.
     pub(super) line: Option<Line>,
@@ -223,6 +226,7 @@ impl Group {
             send: SendRecord::default(),
             senders: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            past: BTreeMap::new(),
             changes: BTreeMap::new(),
             line,
             exchange: Exchange::default(),

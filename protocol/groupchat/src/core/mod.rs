@@ -60,6 +60,7 @@ mod fourth;
 pub(crate) mod fuzzing;
 mod gaps;
 mod group;
+mod handover;
 mod inbound;
 mod inspect;
 mod installations;
@@ -213,6 +214,8 @@ struct Inner {
     shared: own_group::Shared,
     /// Groups that this installation asks to be brought into.
     returns: BTreeMap<GroupId, recovery::ReturnRecord>,
+    /// Messages of before, which they hand over to each other.
+    handover: handover::Handover,
     /// Own key packages that were replaced.
     packages: packages::Packages,
     // not kept:
@@ -434,6 +437,7 @@ impl Inner {
         self.new_package_due(tx)?;
         self.telling_due(tx)?;
         self.reads_due(tx)?;
+        self.handover_due(tx)?;
         self.leaf_updates_due(tx)?;
         self.intents_due(tx)?;
         self.repeats_due(tx)?;
@@ -453,6 +457,7 @@ impl Inner {
             self.next_new_package(),
             self.next_telling(),
             self.next_reads(),
+            self.next_handover(),
             self.next_intent(),
             self.next_repeat(),
             self.next_change(),

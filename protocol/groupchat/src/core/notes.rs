@@ -120,6 +120,11 @@ impl Inner {
             }
             Some(pb::note::Body::Ask(ask)) => self.asked(tx, id, from, &ask),
             Some(pb::note::Body::Hand(hand)) => self.handed(tx, id, hand, hash),
+            Some(
+                body @ (pb::note::Body::HistoryAsk(_)
+                | pb::note::Body::HistoryList(_)
+                | pb::note::Body::HistoryHand(_)),
+            ) => self.history_note(tx, id, from, body),
             None => Ok(false),
         }
     }

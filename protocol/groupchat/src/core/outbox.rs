@@ -259,6 +259,7 @@ fn publish_kind(record: &OutgoingRecord) -> PublishKind {
         OutgoingKind::CommitAgain { group, .. }
         | OutgoingKind::Note { group, repair: true, .. } => PublishKind::Repair(group),
         OutgoingKind::Note { group, repair: false, .. } => PublishKind::Sync(group),
+        OutgoingKind::History { group, .. } => PublishKind::History(group),
         OutgoingKind::Registration { .. } | OutgoingKind::Recovery { .. } => {
             PublishKind::Registration
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::group::Group;
-use super::records::{self, MessageRecord, key};
+use super::records::{self, MessageRecord, Sending, key};
 use super::{Core, Fault, Inner};
 use crate::account::Log;
 use crate::api::views::{
@@ -239,6 +239,7 @@ fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
         time: core.time,
         waku_hash: record.waku_hash.to_string(),
         blocked: false,
-        sending: record.sending.map(Into::into),
+        sending: record.sending.and_then(Sending::state),
+        handed_by: record.sending.and_then(Sending::handed_by),
     })
 }

@@ -75,6 +75,12 @@ impl Queue {
         self.messages.get(group).copied().unwrap_or_default()
     }
 
+    /// Bytes of everything that waits.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.values().map(|record| record.content.len()).sum()
+    }
+
     /// When the next entry is to be handed out.
     pub(super) fn next_waiting(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)

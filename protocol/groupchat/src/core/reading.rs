@@ -8,7 +8,7 @@ use super::inbound::Carrier;
 use super::loaded::Place;
 use super::members;
 use super::outbox::message_key;
-use super::records::{MessageRecord, read};
+use super::records::{MessageRecord, Sending, read};
 use super::{Fault, Inner, Tx};
 use crate::api::{Event, RefusedReason};
 use crate::group::message::{Content, MessageCore, SignedCore};
@@ -57,6 +57,8 @@ pub(super) struct Origin {
     pub(super) hash: MessageHash,
     /// The envelope's timestamp.
     pub(super) at: Timestamp,
+    /// Who handed the message over, of the own account.
+    pub(super) handed_by: Option<InstallationId>,
 }
 
 impl Inner {
@@ -77,7 +79,8 @@ impl Inner {
             self.mark_seen(tx, id, bytes);
             return self.refuse(tx, Some(id), Some(installation), RefusedReason::Revoked);
         }
-        let origin = Origin { group: id, installation, account, epoch, hash, at };
+        let handed_by = None;
+        let origin = Origin { group: id, installation, account, epoch, hash, at, handed_by };
         let mut application = pb::Application::decode(plain.as_slice()).ok();
         let mut names_all = true;
         if let Some(told) = &application {
@@ -174,7 +177,7 @@ impl Inner {
         }
     }
 
-    fn read_core(
+    pub(super) fn read_core(
         &mut self,
         tx: &mut Tx<'_>,
         origin: &Origin,
@@ -209,7 +212,7 @@ impl Inner {
             core: signed.bytes().to_vec(),
             signature: signed.signature().to_vec(),
             waku_hash: origin.hash,
-            sending: None,
+            sending: origin.handed_by.map(Sending::HandedOver),
         };
         self.save_message(tx, message, core.time, &record)?;
         match &core.content {
@@ -256,7 +259,8 @@ impl Inner {
         if self.is_departed(group, (installation, account)) {
             return self.refuse(tx, Some(group), Some(installation), RefusedReason::Revoked);
         }
-        let origin = Origin { group, installation, account, epoch, hash, at };
+        let handed_by = None;
+        let origin = Origin { group, installation, account, epoch, hash, at, handed_by };
         match self.checked(&signed, &origin) {
             Ok(core) => self.read_core(tx, &origin, &core, signed),
             Err(reason) => self.refuse(tx, Some(group), Some(installation), reason),
@@ -264,14 +268,18 @@ impl Inner {
     }
 
     /// The core, if it fits where it came from: updates of an account belong into its own group.
-    fn checked(&self, signed: &SignedCore, origin: &Origin) -> Result<MessageCore, RefusedReason> {
+    pub(super) fn checked(
+        &self,
+        signed: &SignedCore,
+        origin: &Origin,
+    ) -> Result<MessageCore, RefusedReason> {
         let core = check(signed, origin)?;
         let own = matches!(core.content, Content::Own(_));
         if own && !self.is_own_group(&origin.group) { Err(RefusedReason::Core) } else { Ok(core) }
     }
 
     /// Whether the hashes that neighbouring cores name are those of the cores held.
-    fn chain_holds(
+    pub(super) fn chain_holds(
         &self,
         tx: &Tx<'_>,
         id: MessageId,

@@ -34,6 +34,8 @@
 //! | `send/` group | [`SendRecord`] |
 //! | `sender/` group installation | [`SenderRecord`] |
 //! | `gap/` group installation number | [`GapRecord`] |
+//! | `handed/` group installation | [`super::handover::PastRecord`]: what was handed over of before the join |
+//! | `handover` | [`super::handover::HandoverRecord`] |
 //! | `message/` group time installation number | [`MessageRecord`] |
 //! | `place/` group installation number | the time in the message's key |
 //! | `seen/` group, 16 bytes of the hash of MLS bytes | when they came |
@@ -275,22 +277,35 @@ pub(crate) struct GapRecord {
     pub(crate) tried: Vec<TryView>,
 }
 
-/// [`SendState`] at rest.
+/// [`SendState`] at rest, and of messages that came by another way than the group's who handed them
+/// over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sending {
     Queued,
     Published(u32),
     Stored,
     Acknowledged,
+    /// Not sent here: another installation of the account handed it over.
+    HandedOver(InstallationId),
 }
 
-impl From<Sending> for SendState {
-    fn from(sending: Sending) -> Self {
-        match sending {
-            Sending::Queued => Self::Queued,
-            Sending::Published(peers) => Self::Published { peers: peers as usize },
-            Sending::Stored => Self::Stored,
-            Sending::Acknowledged => Self::Acknowledged,
+impl Sending {
+    /// How far an own message got.
+    pub(crate) fn state(self) -> Option<SendState> {
+        match self {
+            Self::Queued => Some(SendState::Queued),
+            Self::Published(peers) => Some(SendState::Published { peers: peers as usize }),
+            Self::Stored => Some(SendState::Stored),
+            Self::Acknowledged => Some(SendState::Acknowledged),
+            Self::HandedOver(_) => None,
+        }
+    }
+
+    /// Who handed the message over.
+    pub(crate) fn handed_by(self) -> Option<InstallationId> {
+        match self {
+            Self::HandedOver(by) => Some(by),
+            _ => None,
         }
     }
 }
@@ -353,12 +368,17 @@ pub(crate) enum OutgoingKind {
         period: u64,
         part: u8,
     },
+    /// Messages of before, between the account's installations; handed out once.
+    History {
+        group: GroupId,
+        state: StateId,
+    },
 }
 
 impl OutgoingKind {
     /// Whether it is handed out once, whatever becomes of it.
     pub(crate) fn is_said_once(&self) -> bool {
-        matches!(self, Self::Note { .. } | Self::CommitAgain { .. })
+        matches!(self, Self::Note { .. } | Self::CommitAgain { .. } | Self::History { .. })
     }
 }
 

@@ -95,6 +95,7 @@ impl Inner {
             OutgoingKind::Message { id: MessageId { group, .. }, state }
             | OutgoingKind::Commit { group, state }
             | OutgoingKind::CommitAgain { group, state }
+            | OutgoingKind::History { group, state }
             | OutgoingKind::Note { group, state, .. } => {
                 let Some((wire, length)) = self.wire_of(group, state) else { return Ok(None) };
                 let period = period(timestamp, Duration::from_secs(length));

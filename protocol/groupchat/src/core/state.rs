@@ -9,6 +9,7 @@ use waku_groupchat_waku::ContentTopic;
 use super::clock::PeerClock;
 use super::gaps::AWAITED;
 use super::group::{Group, load_line};
+use super::handover::Handover;
 use super::installations::Known;
 use super::intents::Intents;
 use super::loaded::{Loaded, LoadedGroups, Place};
@@ -53,6 +54,9 @@ impl Inner {
             for (k, value) in overlay.scan(&key("sender/", &[id.as_bytes()]))? {
                 let (installation, _) = tail(&k, "sender/")?;
                 group.senders.insert(installation, records::decode(&value)?);
+            }
+            for (k, value) in overlay.scan(&key("handed/", &[id.as_bytes()]))? {
+                group.past.insert(tail(&k, "handed/")?.0, records::decode(&value)?);
             }
             for (k, value) in overlay.scan(&key("gap/", &[id.as_bytes()]))? {
                 let (installation, rest) = tail(&k, "gap/")?;
@@ -117,6 +121,7 @@ impl Inner {
             shared: Shared::load(&overlay)?,
             returns: super::recovery::load_returns(&overlay)?,
             packages: super::packages::Packages::load(&overlay)?,
+            handover: Handover::load(&overlay)?,
             peer_clock: PeerClock::default(),
             clock_told: None,
             topics: Topics::default(),

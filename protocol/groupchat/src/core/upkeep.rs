@@ -42,6 +42,7 @@ impl Inner {
         }
         self.intents.hurry(most);
         self.hurry_repeats(now);
+        self.hurry_handover(now);
         for change in self.groups.values_mut().flat_map(|g| g.changes.values_mut()) {
             change.due = change.due.min(most);
         }
@@ -59,6 +60,7 @@ impl Inner {
         self.keep_all_rejoins(tx)?;
         self.resume_welcomes(tx)?;
         self.resume_reads(tx);
+        self.resume_handover(tx);
         let tips: Vec<_> = self
             .groups
             .iter()

@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("group_core", group::core),
     ("group_extensions", core::extensions),
     ("group_frame", group::frame),
+    ("group_history", core::history),
     ("group_inbound", core::inbound),
     ("group_invitation", core::invitation),
     ("group_segments", segment::segments),

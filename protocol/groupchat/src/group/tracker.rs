@@ -13,8 +13,37 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
+    /// The ranges, ascending, with holes between them; both ends are in.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().fold(0, |sum: u64, (from, to)| sum.saturating_add(to - from + 1))
+    }
+
+    /// The parts of `from..=to` that are not in the set, ascending.
+    pub(crate) fn lacking(&self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let (mut lacking, mut next) = (Vec::new(), from);
+        let at = self.0.partition_point(|&(_, end)| end < from);
+        for &(start, end) in self.0[at..].iter().take_while(|(start, _)| *start <= to) {
+            if start > next {
+                lacking.push((next, start - 1));
+            }
+            match end.checked_add(1) {
+                Some(after) => next = after,
+                None => return lacking,
+            }
+        }
+        if next <= to {
+            lacking.push((next, to));
+        }
+        lacking
+    }
+
     /// Adds a number; `false` if it was there.
-    fn insert(&mut self, n: u64) -> bool {
+    pub(crate) fn insert(&mut self, n: u64) -> bool {
         let at = self.0.partition_point(|&(_, end)| end < n);
         if self.0.get(at).is_some_and(|&(start, _)| start <= n) {
             return false;
@@ -33,7 +62,7 @@ impl Ranges {
         true
     }
 
-    fn contains(&self, n: u64) -> bool {
+    pub(crate) fn contains(&self, n: u64) -> bool {
         let at = self.0.partition_point(|&(_, end)| end < n);
         self.0.get(at).is_some_and(|&(start, _)| start <= n)
     }
@@ -163,6 +192,11 @@ impl Tracker {
     fn want(&mut self, n: u64) {
         let n = n.max(self.baseline.saturating_add(1));
         self.wanted_from = Some(self.wanted_from.map_or(n, |w| w.min(n)));
+    }
+
+    /// All numbers that are held.
+    pub(crate) fn held(&self) -> &Ranges {
+        &self.held
     }
 
     /// Whether a number is known to be from before the join.
@@ -379,6 +413,27 @@ mod tests {
     }
 
     proptest! {
+        /// Against a plain set: what is there, and what of a part is not.
+        #[test]
+        fn ranges_are_a_set(
+            numbers in proptest::collection::vec(1u64..40, 0..30),
+            from in 1u64..40,
+            length in 0u64..40,
+        ) {
+            let mut ranges = Ranges::default();
+            let mut set = std::collections::BTreeSet::new();
+            for n in numbers {
+                prop_assert_eq!(ranges.insert(n), set.insert(n));
+            }
+            let all = |(from, to): (u64, u64)| from..=to;
+            prop_assert!(ranges.iter().flat_map(all).eq(set.iter().copied()));
+            prop_assert_eq!(ranges.count(), set.len() as u64);
+            let to = from + length;
+            let lacking: Vec<u64> = ranges.lacking(from, to).into_iter().flat_map(all).collect();
+            let plain: Vec<u64> = (from..=to).filter(|n| !set.contains(n)).collect();
+            prop_assert_eq!(lacking, plain);
+        }
+
         /// Against a plain list: any order of arrival of any part of a sender's cores.
         #[test]
         fn missing_is_exact(

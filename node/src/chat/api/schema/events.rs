@@ -2,7 +2,7 @@
 
 use utoipa::ToSchema;
 
-use super::views::{GapView, SendState};
+use super::views::{GapView, HistoryView, SendState};
 use super::{AccountId, GroupId, InstallationId, MessageId, Timestamp};
 
 /// An event with its place in the order.
@@ -197,6 +197,11 @@ pub(in crate::chat) enum Event {
         upto: String,
         /// How many messages of others are unread.
         unread: u64,
+    },
+    /// Asking the account's other installations for messages of before got further.
+    History {
+        /// How far.
+        history: HistoryView,
     },
     /// An own message got further.
     MessageState {

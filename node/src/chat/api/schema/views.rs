@@ -280,6 +280,47 @@ pub(in crate::chat) struct MessageView {
     /// How far it got, for an own one.
     #[schema(required = false, nullable = false)]
     sending: Option<SendState>,
+    /// The installation of the account that handed it over, if it came so and not from the group.
+    #[schema(required = false, nullable = false)]
+    handed_by: Option<InstallationId>,
+}
+
+/// How far this installation is with asking the account's others for messages of before.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::chat) struct HistoryView {
+    /// How it stands.
+    state: HistoryState,
+    /// Who answered last; left out before anybody did.
+    #[schema(nullable = false)]
+    from: Option<InstallationId>,
+    /// Groups that are done with.
+    groups: u64,
+    /// Groups in all, of those that this installation is in.
+    all_groups: u64,
+    /// Messages of the account's groups that are here.
+    messages: u64,
+    /// Messages that who answered last holds, of the groups that both are in. Not fewer than
+    /// `messages`.
+    all_messages: u64,
+    /// Messages that were handed over so far.
+    handed_over: u64,
+}
+
+/// How asking for messages of before stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(in crate::chat) enum HistoryState {
+    /// Nobody was asked.
+    None,
+    /// Asked for; nobody has answered yet, or not for long.
+    Waiting,
+    /// Messages come.
+    Receiving,
+    /// All that others hold is here.
+    Done,
+    /// Not wanted.
+    Declined,
 }
 
 /// Who may invite the account.

@@ -250,6 +250,30 @@ pub(crate) fn own_update(data: &[u8]) -> bool {
     good
 }
 
+/// A note about messages of before, from another installation of the own account.
+pub(crate) fn history(data: &[u8]) -> bool {
+    let Ok(pb::Note { body: Some(body) }) = pb::Note::decode(data) else { return false };
+    let note = pb::Note { body: Some(body.clone()) };
+    assert_eq!(pb::Note::decode(note.encode_to_vec().as_slice()), Ok(note));
+    let mut bob = PAIR.bob();
+    let mut good = false;
+    let done = bob.run(PAIR.now, |inner, tx| {
+        let from = crate::InstallationId::from_bytes([7; 32]);
+        good = inner.take_history_note(tx, from, body)?;
+        Ok(())
+    });
+    done.expect("memory");
+    // whatever was taken, what is kept of it can be read
+    let read = |core: &Core<MemoryStore>| {
+        let messages = core.messages(PAIR.group, None, usize::MAX).expect("memory");
+        (messages, core.gaps(None).expect("memory"), core.history().expect("memory"))
+    };
+    let known = read(&bob);
+    let again = Core::open(bob.into_store(), config(), [1; 32], PAIR.now).expect("memory");
+    assert_eq!(read(&again), known);
+    good
+}
+
 /// What a group's context says, and whose a leaf is.
 pub(crate) fn extensions(data: &[u8]) -> bool {
     let (kind, rest) = choose(data, 2);

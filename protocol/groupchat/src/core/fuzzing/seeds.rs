@@ -6,12 +6,14 @@ use super::pair::{PAIR, config};
 use super::{CONTENT_KEY, first_core, signed, spoken, tip, wire};
 use crate::Timestamp;
 use crate::api::{Command, CommandId, Input, Output, PublishKind};
-use crate::core::members;
 use crate::core::topics::{group_key, period};
+use crate::core::{Core, members};
+use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::kdf::{derive_key, label};
 use crate::mls;
 use crate::proto::group as pb;
 use crate::seal::open_message;
+use crate::store::MemoryStore;
 
 /// Target, file, content; with one that was not refused once.
 pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
@@ -54,6 +56,10 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("group_inbound", "core", tagged(5, &first_core())),
         ("group_inbound", "frontier", tagged(6, &frontier.encode_to_vec())),
         ("group_inbound", "commit", tagged(3, &handshake)),
+        ("group_history", "ask", note(ask_wanted())),
+        ("group_history", "list", note(listed(&alice))),
+        ("group_history", "hand", note(handed(&alice))),
+        ("group_history", "refused-other", note(pb::note::Body::Bucket(pb::Bucket { number: 1 }))),
         ("group_invitation", "slot", tagged(1, &slot.encode_to_vec())),
         (
             "group_invitation",
@@ -71,6 +77,71 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("mls_welcome", "whole", tagged(0, &welcome)),
         ("mls_welcome", "parts", tagged(1, &welcome_parts.concat())),
     ]
+}
+
+fn note(body: pb::note::Body) -> Vec<u8> {
+    pb::Note { body: Some(body) }.encode_to_vec()
+}
+
+/// A question for Alice's messages.
+fn ask_wanted() -> pb::note::Body {
+    let alice = PAIR.alice().account().expect("memory").expect("made").installation;
+    let range = pb::WantedRange {
+        sender: alice.as_bytes().to_vec(),
+        numbers: Some(pb::NumberRange { from: 1, to: 9 }),
+    };
+    let group = pb::WantedGroup { group: PAIR.group.as_bytes().to_vec(), ranges: vec![range] };
+    let wanted = pb::HistoryWanted { groups: vec![group] };
+    let what = Some(pb::history_ask::What::Wanted(wanted));
+    pb::note::Body::HistoryAsk(pb::HistoryAsk { to: vec![7; 32], nonce: 1, what })
+}
+
+/// Somebody holds messages of Alice that Bob does not, and lacks one.
+fn listed(alice: &Core<MemoryStore>) -> pb::note::Body {
+    let account = alice.account().expect("memory").expect("made");
+    let sender = pb::HeldSender {
+        installation: account.installation.as_bytes().to_vec(),
+        account: account.account.as_bytes().to_vec(),
+        held: vec![pb::NumberRange { from: 1, to: 30 }, pb::NumberRange { from: 32, to: 40 }],
+        missing: vec![pb::NumberRange { from: 31, to: 31 }],
+    };
+    let group = PAIR.group.as_bytes().to_vec();
+    pb::note::Body::HistoryList(pb::HistoryList {
+        to: vec![7; 32],
+        nonce: 1,
+        groups: vec![pb::HeldGroup { group, senders: vec![sender] }],
+        more: false,
+        all_groups: 1,
+        all_messages: 39,
+    })
+}
+
+/// One of them.
+fn handed(alice: &Core<MemoryStore>) -> pb::note::Body {
+    let account = alice.inner.account.as_ref().expect("made");
+    let core = MessageCore {
+        group: PAIR.group,
+        installation: account.installation,
+        number: 30,
+        previous: Some((crate::CoreHash::from_bytes([5; 32]), 0)),
+        epoch: 0,
+        time: PAIR.now,
+        content: Content::Text("Before".to_owned()),
+    };
+    let signed = SignedCore::sign(&core, &account.key());
+    let message = pb::HandedMessage {
+        core: signed.bytes().to_vec(),
+        signature: signed.signature().to_vec(),
+        waku_hash: vec![6; 32],
+    };
+    let from =
+        pb::HandedFrom { account: account.account.as_bytes().to_vec(), messages: vec![message] };
+    pb::note::Body::HistoryHand(pb::HistoryHand {
+        to: vec![7; 32],
+        nonce: 1,
+        senders: vec![from],
+        covered: 1,
+    })
 }
 
 /// One of everything that installations of an account tell each other.

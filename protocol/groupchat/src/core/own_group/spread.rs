@@ -157,11 +157,17 @@ impl Inner {
         id: GroupId,
         from: (InstallationId, AccountId),
     ) -> Result<bool, Fault> {
-        if !self.comes_unasked(id, &from.1) && !self.is_from_own(id, from) {
+        let by_own = self.is_from_own(id, from);
+        if !self.comes_unasked(id, &from.1) && !by_own {
             return Ok(false);
         }
         match self.accept_invitation(tx, id) {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                if by_own {
+                    self.history_offered(tx, id)?;
+                }
+                Ok(true)
+            }
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Command(_)) => Ok(false),
         }

@@ -13,6 +13,8 @@ mod copied;
 mod crowd;
 mod decoders;
 mod evidence;
+mod history;
+mod history_faults;
 mod hostile;
 mod installations;
 mod invitations;
@@ -84,9 +86,14 @@ struct Peer {
     phrase: Option<Phrase>,
 }
 
+/// Says of a publish, by its kind, whether it reaches nobody.
+type Loses = Box<dyn FnMut(PublishKind) -> bool>;
+
 struct World {
     now: Timestamp,
     peers: Vec<Peer>,
+    /// What is lost on the way, and in no Store.
+    loses: Loses,
     /// Everything that was published, in order.
     wire: Vec<(PublishKind, WakuMessage)>,
     commands: u64,
@@ -99,7 +106,8 @@ impl World {
         let now = Timestamp::from_secs(1_767_225_600);
         let group = GroupId::from_bytes([0; GroupId::LEN]);
         let (peers, wire, rng) = (Vec::new(), Vec::new(), randomness());
-        Self { now, peers, wire, commands: 0, group, rng }
+        let loses: Loses = Box::new(|_| false);
+        Self { now, peers, loses, wire, commands: 0, group, rng }
     }
 
     /// Alice, Bob and Carol in a group that Alice made.
@@ -267,7 +275,7 @@ impl World {
                     };
                     self.peers[who].archive.push(publish.message.clone());
                     self.input(who, Input::Published(publish.id, result));
-                    if !self.peers[who].deaf {
+                    if !self.peers[who].deaf && !(self.loses)(publish.kind) {
                         self.spread(who, publish.kind, &publish.message);
                     }
                 }

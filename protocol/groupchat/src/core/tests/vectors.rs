@@ -291,6 +291,61 @@ fn segments() -> Value {
     })
 }
 
+/// Notes of an account's own group: which messages somebody holds, and some of them.
+fn history() -> Value {
+    let (to, group) = (key().id().as_bytes().to_vec(), group().as_bytes().to_vec());
+    let (nonce, account) = (0x0123_4567_89ab_cdef, counting::<32>(0x80).to_vec());
+    let sender = to.clone();
+    let ask = |what| pb::HistoryAsk { to: to.clone(), nonce, what: Some(what) };
+    let note = |body| hex(pb::Note { body: Some(body) }.encode_to_vec());
+    let range = |from, to| pb::NumberRange { from, to };
+    let from = pb::HistoryFrom {
+        groups: vec![group.clone()],
+        after_group: group.clone(),
+        after_sender: sender.clone(),
+    };
+    let list = pb::HistoryList {
+        to: to.clone(),
+        nonce,
+        groups: vec![pb::HeldGroup {
+            group: group.clone(),
+            senders: vec![pb::HeldSender {
+                installation: sender.clone(),
+                account: account.clone(),
+                held: vec![range(1, 6), range(9, 12)],
+                missing: vec![range(7, 8)],
+            }],
+        }],
+        more: true,
+        all_groups: 2,
+        all_messages: 10,
+    };
+    let ranges = vec![pb::WantedRange { sender, numbers: Some(range(9, 12)) }];
+    let wanted = pb::HistoryWanted { groups: vec![pb::WantedGroup { group, ranges }] };
+    let message = pb::HandedMessage {
+        core: b"an encoded core".to_vec(),
+        signature: vec![0x5a; 64],
+        waku_hash: counting::<32>(0xc0).to_vec(),
+    };
+    let hand = pb::HistoryHand {
+        to: to.clone(),
+        nonce,
+        senders: vec![pb::HandedFrom { account, messages: vec![message] }],
+        covered: 3,
+    };
+    json!({
+        "group": self::group().to_string(),
+        "to": key().id().to_string(),
+        "sender": key().id().to_string(),
+        "account": AccountId::from_bytes(counting(0x80)).to_string(),
+        "nonce": format!("{nonce:016x}"),
+        "ask_list": note(pb::note::Body::HistoryAsk(ask(pb::history_ask::What::List(from)))),
+        "list": note(pb::note::Body::HistoryList(list)),
+        "ask_wanted": note(pb::note::Body::HistoryAsk(ask(pb::history_ask::What::Wanted(wanted)))),
+        "hand": note(pb::note::Body::HistoryHand(hand)),
+    })
+}
+
 #[test]
 fn vectors_are_those_of_the_specification() {
     let vectors = json!({
@@ -304,6 +359,7 @@ fn vectors_are_those_of_the_specification() {
         "invitation": invitation(),
         "segments": segments(),
         "rejoin": rejoin(),
+        "history": history(),
     });
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FILE);
     if env::var_os("WGC_WRITE_VECTORS").is_some() {

@@ -1,0 +1,3 @@
+#![no_main]
+
+waku_groupchat_fuzz::fuzz!("group_history");
