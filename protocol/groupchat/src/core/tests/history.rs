@@ -259,6 +259,40 @@ fn it_is_declined_and_asked_for_by_hand() {
 }
 
 #[test]
+fn where_nothing_is_asked_by_itself_a_person_asks_once() {
+    let mut world = World::three();
+    let first = world.group;
+    world.say(BOB, "before");
+    let from = world.wire.len();
+    let new = world.link(ALICE);
+    world.peers[new].core.inner.config.history = false;
+    world.run(HOUR);
+    assert_eq!((world.texts(new), publishes(&world, from).0), (vec![], 0));
+    assert_eq!(history(&world, new).state, HistoryState::None);
+    world.command(new, Command::AskHistory);
+    world.run(10 * MINUTE);
+    assert_eq!(world.texts(new), ["before"]);
+    // from then on, what was said in groups that come is wanted too
+    world.peers[new].asleep = true;
+    world.peers[new].deaf = true;
+    let (name, description) = ("Cabin".to_owned(), String::new());
+    match world.command(ALICE, Command::CreateGroup { name, description }) {
+        Answer::GroupCreated { group } => world.group = group,
+        other => panic!("a group: {other:?}"),
+    }
+    world.say(ALICE, "for later");
+    world.run(2 * MINUTE);
+    world.peers[new].asleep = false;
+    world.peers[new].deaf = false;
+    world.give(new, Input::Connectivity { relay_peers: 0, store_peers: 0 });
+    world.give(new, Input::Connectivity { relay_peers: 1, store_peers: 1 });
+    world.run(10 * MINUTE);
+    assert_eq!(world.texts(new), ["for later"]);
+    assert_eq!(history(&world, new).all_groups, 2);
+    assert_ne!(world.group, first);
+}
+
+#[test]
 fn over_ten_thousand_messages_take_bounded_memory_and_a_bounded_pace() {
     const ALL: u64 = 10 * HISTORY_MESSAGES as u64;
     let mut world = World::three();
