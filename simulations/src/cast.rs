@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waku_groupchat_core::api::views::{GapState, GapView, GroupState, MessageView};
+use waku_groupchat_core::api::views::{GapState, GapView, GroupState, MessageKind, MessageView};
 use waku_groupchat_core::api::{Answer, Command, PublishKind};
 use waku_groupchat_core::{GroupId, MessageId};
 
@@ -122,7 +122,9 @@ pub fn read(net: &Network, node: NodeId, group: GroupId) -> Vec<MessageView> {
 
 /// The texts as a node shows them.
 pub fn texts(net: &Network, node: NodeId, group: GroupId) -> Vec<String> {
-    read(net, node, group).into_iter().map(|m| m.text).collect()
+    let all = read(net, node, group).into_iter();
+    // a new card is told where that falls due
+    all.filter(|m| m.kind != MessageKind::Card).map(|m| m.text).collect()
 }
 
 /// The reported gaps of a node in a state.

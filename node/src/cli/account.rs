@@ -12,7 +12,7 @@ use super::text::{clean_line, date_time, fields, table};
 use super::wait::WaitArgs;
 use super::{CliError, NodeArgs, Page, link, recover};
 use crate::chat::api::types::{
-    CreatedAccount, Installations, Label, NewAccount, Revocations, Revoked,
+    CreatedAccount, Installations, Label, NewAccount, NewCard, Revocations, Revoked,
 };
 use crate::qr;
 
@@ -48,6 +48,8 @@ pub(super) enum AccountCommand {
         #[arg(long)]
         qr: bool,
     },
+    /// Give the account another contact card; contacts are told in the groups they share
+    RotateCard,
     /// Make a request to become an installation of an existing account
     LinkRequest,
     /// Take in the installation that made a request
@@ -116,6 +118,15 @@ pub(super) fn run(command: &AccountCommand, client: &Client) -> Result<Page, Cli
                 if *qr { qr::terminal(&account.card).unwrap_or_default() } else { String::new() };
             let text = format!("{}\n{code}", account.card);
             Page::new(&account, text)
+        }
+        AccountCommand::RotateCard => {
+            let made: NewCard = client.post("/accounts/card", &NewAccount {})?;
+            let text = format!(
+                "{}\n\nWho has the former one cannot invite the account by it any more. Contacts are told in\n\
+                 the groups they share with it; others need this one.\n",
+                made.card
+            );
+            Page::new(&made, text)
         }
         AccountCommand::LinkRequest => link::request(client),
         AccountCommand::LinkAccept { request, wait } => link::accept(client, request, *wait),

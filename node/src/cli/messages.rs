@@ -136,6 +136,7 @@ pub(super) fn said(message: &MessageView) -> String {
     let said = match message.kind {
         MessageKind::Text => clean(&message.text),
         MessageKind::Left => "* left the group".to_owned(),
+        MessageKind::Card => "* has another contact card".to_owned(),
     };
     if message.blocked { format!("[blocked] {said}") } else { said }
 }

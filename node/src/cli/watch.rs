@@ -90,6 +90,7 @@ pub(super) fn group_of(event: &Event) -> Option<GroupId> {
         Event::Copied { group } => Some(*group),
         Event::InstallationLinked { .. }
         | Event::InstallationEnded { .. }
+        | Event::CardChanged { .. }
         | Event::Recovered { .. }
         | Event::RecoveryFailed { .. }
         | Event::LinkDigits { .. }

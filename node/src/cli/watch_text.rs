@@ -131,6 +131,12 @@ impl Lines {
                     account.short()
                 }
             ),
+            Event::CardChanged { account } if Some(*account) == self.own => {
+                "this account has another contact card now: waku-groupchat account card".to_owned()
+            }
+            Event::CardChanged { account } => {
+                format!("{} has another contact card, which is used from now on", account.short())
+            }
             Event::Recovered { installation, groups, .. } => format!(
                 "the account is back, with installation {} alone; {groups} groups are asked",
                 installation.short()

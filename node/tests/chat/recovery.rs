@@ -1,4 +1,5 @@
-//! All installations of an account are lost, and its phrase brings it back on another node.
+//! All installations of an account are lost, and its phrase brings it back on another node; it gets
+//! another card there.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, until};
 use crate::process::Node;
+use crate::watch::run;
 
 /// Records leave this often here: the group has to be in one.
 const OFTEN: [&str; 2] =
@@ -66,7 +68,7 @@ fn the_phrase_brings_account_and_groups_back_on_another_node() {
     let (good, out, err) = recover(&node, &phrase, &["--wait", "--timeout=60"]);
     assert!(good && out.contains("is back") && out.contains("1 group"), "{out} {err}");
     let shown = back.get("/accounts");
-    assert_eq!((text(&shown["account"]), &shown["card"]), (account, &made["card"]));
+    assert_eq!((&text(&shown["account"]), &shown["card"]), (&account, &made["card"]));
     until("a member brings it in", || {
         let (status, answer) = back.ask("GET", &format!("/chat/v1/groups/{group}"), None);
         status == 200 && answer.contains("\"joined\"")
@@ -82,7 +84,19 @@ fn the_phrase_brings_account_and_groups_back_on_another_node() {
 
     let (good, _, err) = recover(&node, &phrase, &[]);
     assert!(!good && err.contains("already belongs"), "{err}");
+    // another card: Bob, who has the former one, hears of it in the group
+    let (out, _) = run(&node, &["account", "rotate-card"], true);
+    let new = text(&back.get("/accounts")["card"]);
+    assert!(out.starts_with(&new) && json!(new) != made["card"], "{out}");
+    until("bob has the new card", || {
+        bob.all_events().iter().any(|e| e["type"] == "card-changed" && e["account"] == account)
+    });
+    until("bob sees that", || run(&bob_node, &["read", "Lunch"], true).0.contains("contact card"));
     let written = [node.end(), bob_node.end()].concat();
     let words: Vec<&str> = phrase.split(' ').collect();
-    assert!(!written.contains(&phrase) && !written.contains(&words[..3].join(" ")));
+    assert!(
+        !written.contains(&new)
+            && !written.contains(&phrase)
+            && !written.contains(&words[..3].join(" "))
+    );
 }

@@ -98,6 +98,8 @@ labels! {
     LOG_ENTRY_JOIN = "log entry join";
     /// Hash: what a rotate entry says of the new registration secret.
     CARD_COMMITMENT = "card commitment";
+    /// Key: hides a new registration secret from who had no former one; the new one's commitment.
+    CARD_UPDATE = "card update";
     /// Hash: a chunk of something that travels in parts.
     CHUNK_HASH = "chunk hash";
     /// Hash: name of something that travels in parts, over its chunks' hashes.

@@ -151,5 +151,11 @@ pub const HISTORY_BYTES: usize = 480 * 1024;
 pub const HISTORY_MESSAGES: usize = 1024;
 /// Most messages that nobody holds which are noted at a time.
 pub const HISTORY_MISSING: usize = 1024;
+/// Former registration secrets of the own account that are kept.
+pub const FORMER_CARDS: usize = 8;
+/// How long they are kept: whoever has one of them is told of the newest where they share a group.
+pub const FORMER_CARD_AGE: Duration = Duration::from_secs(30 * 86_400);
+/// Most cards of others that are kept.
+pub const CONTACTS: usize = 16_384;
 /// Most own key packages that are kept after they were replaced.
 pub const FORMER_PACKAGES: usize = 96;

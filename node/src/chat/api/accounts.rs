@@ -14,7 +14,7 @@ use super::extract::{Json, Path};
 use super::schema::{self, views};
 use super::types::{
     CreatedAccount, Installations, Label, LinkAccepted, LinkRequest, LinkRequested, NewAccount,
-    Recovering, Recovery, Revocations, Revoked,
+    NewCard, Recovering, Recovery, Revocations, Revoked,
 };
 use super::{Api, made_at};
 
@@ -64,6 +64,26 @@ pub(super) async fn recover(
         Answer::Recovering { account } => {
             Ok((StatusCode::ACCEPTED, JsonAnswer(Recovering { account })))
         }
+        _ => Err(ApiError::Answer),
+    }
+}
+
+/// Give the account another contact card
+///
+/// Contacts are told of it in the groups they share with the account; who has the former one cannot
+/// invite the account by it any more. The account can be invited by the new one from its next record
+/// on.
+#[utoipa::path(
+    post, path = "/accounts/card", tag = "account", operation_id = "rotateCard",
+    request_body = NewAccount,
+    responses((status = 200, description = "Changed, and on disk", body = NewCard)),
+)]
+pub(super) async fn rotate_card(
+    State(api): State<Api>,
+    Json(NewAccount {}): Json<NewAccount>,
+) -> Result<JsonAnswer<NewCard>, ApiError> {
+    match api.core.command(Command::RotateCard).await? {
+        Answer::CardRotated { card } => Ok(JsonAnswer(NewCard { card: card.to_string() })),
         _ => Err(ApiError::Answer),
     }
 }

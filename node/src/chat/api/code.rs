@@ -107,6 +107,8 @@ codes! {
     Copied = CONFLICT "copied";
     /// Another installation was named than the one that is here.
     OtherInstallation = CONFLICT "other-installation";
+    /// The account has replaced its contact card: the new one is needed.
+    CardReplaced = CONFLICT "card-replaced";
     /// The account is in the group already.
     AlreadyMember = CONFLICT "already-member";
     /// As many accounts are blocked as there can be.

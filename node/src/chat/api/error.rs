@@ -168,6 +168,7 @@ impl ApiError {
 fn refused(error: &CommandError) -> Code {
     match error {
         CommandError::Card(_) => Code::Card,
+        CommandError::CardReplaced(_) => Code::CardReplaced,
         CommandError::Phrase(_) => Code::Phrase,
         CommandError::LinkRequest(_) => Code::LinkRequest,
         CommandError::NoLink => Code::NoLink,

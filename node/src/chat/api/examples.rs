@@ -20,7 +20,7 @@ use waku_groupchat_core::{AccountId, GroupId, InstallationId, MessageId, Timesta
 use super::types::{
     AcceptedMessage, Changes, CloseReason, Compared, CreatedAccount, CreatedGroup, CreatedToken,
     Events, Gaps, Groups, Installations, Invitations, Inviting, Label, LinkAccepted, LinkDigits,
-    LinkRequest, LinkRequested, Members, MessageRef, Messages, NewAccount, NewGuard,
+    LinkRequest, LinkRequested, Members, MessageRef, Messages, NewAccount, NewCard, NewGuard,
     NewInvitations, NewMessage, NewRead, NewRole, NewToken, Policy, Profile, Recovering, Recovery,
     Removals, Revocations, Revoked, StreamClosed, StreamReady, TokenList, TokenView, Wipe,
 };
@@ -60,6 +60,7 @@ fn accounts(all: &mut BTreeMap<&'static str, Value>) {
     put(all, "NewAccount", &NewAccount {});
     put(all, "Recovery", &Recovery { phrase: phrase.clone(), stolen: false });
     put(all, "Recovering", &Recovering { account });
+    put(all, "NewCard", &NewCard { card: card() });
     put(all, "CreatedAccount", &CreatedAccount { account, installation, phrase, card: card() });
     let registered_day = Some(DAY);
     let view = AccountView { account, installation, card: card(), registered_day, returning: 0 };
@@ -272,6 +273,7 @@ pub(in crate::chat) fn events() -> Vec<EventRecord> {
         Event::Message { id: others_message(), account: OTHER },
         Event::InstallationLinked { account: OWN, installation: OTHER_INSTALLATION },
         Event::InstallationEnded { account: OTHER, installation: OTHER_INSTALLATION },
+        Event::CardChanged { account: OTHER },
         Event::Recovered { account: OWN, installation: OWN_INSTALLATION, groups: 2 },
         Event::RecoveryFailed { reason: RecoveryFailure::NotFound },
         Event::LinkDigits { installation: OTHER_INSTALLATION, digits: "0412 7780".to_owned() },

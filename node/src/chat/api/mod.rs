@@ -3,6 +3,7 @@
 //! | method and path | takes | answers |
 //! |---|---|---|
 //! | `POST /accounts` | [`types::NewAccount`] | 201 [`types::CreatedAccount`] |
+//! | `POST /accounts/card` | [`types::NewAccount`] | [`types::NewCard`] |
 //! | `POST /accounts/recovery` | [`types::Recovery`] | 202 [`types::Recovering`] |
 //! | `GET /accounts` | | the own account ([`AccountView`]), 404 without one |
 //! | `POST /installations/requests` | [`types::NewAccount`] | 201 [`types::LinkRequested`] |
@@ -160,12 +161,12 @@ pub(super) fn document() -> String {
 /// Every operation: the scope it takes, the errors of its own, its handler.
 fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     use Code::{
-        Alone, AlreadyMember, Busy, Card, Copied, CursorAhead, Digits, Expiry, FirstToken, Gone,
-        HasAccount, LastInstallation, Length, LinkRequest, NoAccount, NoAccountHere, NoDigits,
-        NoInvitation, NoLink, NoScope, NotAMember, NotAllowed, NotBlocked, NotInGroup,
-        OtherInstallation, OwnAccount, OwnInstallation, Phrase, RepeatedAccount, TokenFile,
-        TooManyBlocked, TooManyCards, TooManyStreams, TooManyTokens, Unfinished, UnknownGroup,
-        UnknownInstallation, UnknownMessage, UnknownToken,
+        Alone, AlreadyMember, Busy, Card, CardReplaced, Copied, CursorAhead, Digits, Expiry,
+        FirstToken, Gone, HasAccount, LastInstallation, Length, LinkRequest, NoAccount,
+        NoAccountHere, NoDigits, NoInvitation, NoLink, NoScope, NotAMember, NotAllowed, NotBlocked,
+        NotInGroup, OtherInstallation, OwnAccount, OwnInstallation, Phrase, RepeatedAccount,
+        TokenFile, TooManyBlocked, TooManyCards, TooManyStreams, TooManyTokens, Unfinished,
+        UnknownGroup, UnknownInstallation, UnknownMessage, UnknownToken,
     };
     let linking = &[NoAccount, LinkRequest];
     let naming = &[NoAccount, Length, UnknownInstallation];
@@ -175,13 +176,14 @@ fn documented() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let profile = [changing.as_slice(), &[Length]].concat();
     let role = [changing.as_slice(), &[NotAMember]].concat();
     let removing = [role.as_slice(), &[OwnAccount]].concat();
-    let invited = [NotAllowed, Card, RepeatedAccount, TooManyCards, AlreadyMember];
+    let invited = [NotAllowed, Card, CardReplaced, RepeatedAccount, TooManyCards, AlreadyMember];
     let inviting = [inside.as_slice(), &invited].concat();
     let saying = [inside.as_slice(), &[Busy]].concat();
     let sending = [saying.as_slice(), &[Length]].concat();
     let answering = &[NoAccount, NoInvitation];
     Routes::new()
         .core(Admin, &[HasAccount], routes!(accounts::create))
+        .core(Admin, &[NoAccount, Copied], routes!(accounts::rotate_card))
         .core(Admin, &[HasAccount, Phrase], routes!(accounts::recover))
         .core(Read, &[NoAccountHere], routes!(accounts::show))
         .core(Admin, &[HasAccount], routes!(accounts::request_link))

@@ -42,6 +42,15 @@ pub struct CreatedAccount {
     pub card: String,
 }
 
+/// From `POST /accounts/card`.
+// No `Debug`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewCard {
+    /// The contact card that counts from now on.
+    pub card: String,
+}
+
 /// To `POST /accounts/recovery`. It holds secrets.
 // No `Debug`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]

@@ -103,6 +103,27 @@ impl Log {
     /// of each other, the one of lower hash. What does not descend from the create or root entry that
     /// counts is void.
     pub fn card_commitment(&self) -> Option<[u8; 32]> {
+        self.newest_card().map(|(_, commitment)| commitment)
+    }
+
+    /// Whether somebody was put out since the card last changed: who did that, if it was an
+    /// installation.
+    pub fn revoked_since_card(&self) -> Option<Option<InstallationId>> {
+        let root = self.roots().last().copied()?;
+        let card = self.newest_card().map(|(name, _)| name);
+        let mut since = self.entries().into_iter().filter(|entry| {
+            let name = entry.hash();
+            let revokes = matches!(entry.body().kind, EntryKind::Revoke { .. });
+            let known = card.is_some_and(|card| self.is_ancestor(&name, &card));
+            revokes && self.is_ancestor(&root, &name) && !known
+        });
+        since.next_back().map(|entry| match entry.body().author {
+            Author::Root => None,
+            Author::Installation(id) => Some(id),
+        })
+    }
+
+    fn newest_card(&self) -> Option<(EntryHash, [u8; 32])> {
         let root = self.roots().last().copied()?;
         let mut newest: Option<(EntryHash, [u8; 32])> = None;
         for entry in self.entries() {
@@ -120,7 +141,7 @@ impl Log {
                 }
             }
         }
-        newest.map(|(_, commitment)| commitment)
+        newest
     }
 }
 
@@ -190,6 +211,28 @@ mod tests {
         assert_eq!(log.history()[&key(3).id()].ended, None);
         let gone = log.history()[&key(1).id()].ended;
         assert_eq!(gone, Some((Ended::Revoked { by: None }, None)));
+    }
+
+    #[test]
+    fn whoever_was_put_out_since_the_card_changed_makes_it_change() {
+        let (root, mut log) = log();
+        add(&mut log, &key(1), &key(2));
+        add(&mut log, &key(1), &key(3));
+        assert_eq!(log.revoked_since_card(), None);
+        let first = key(1);
+        let by = SigningKey::Installation(&first);
+        say(&mut log, by, EntryKind::Revoke { installations: vec![key(2).id()] });
+        assert_eq!(log.revoked_since_card(), Some(Some(first.id())));
+        say(&mut log, by, EntryKind::RotateCard { commitment: [1; 32] });
+        assert_eq!(log.revoked_since_card(), None);
+        say(&mut log, by, EntryKind::Revoke { installations: vec![key(3).id()] });
+        assert_eq!(log.revoked_since_card(), Some(Some(first.id())));
+        // what was said before a root entry is void, the card as well
+        assert_eq!(log.card_commitment(), Some([1; 32]));
+        let live = vec![first.id()];
+        let kind = EntryKind::Root { counter: NOW.as_secs() + 1, live };
+        say(&mut log, SigningKey::Root(&root), kind);
+        assert_eq!((log.revoked_since_card(), log.card_commitment()), (None, None));
     }
 
     #[test]

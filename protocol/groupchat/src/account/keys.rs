@@ -96,6 +96,24 @@ impl RegistrationSecret {
     pub fn commitment(&self) -> [u8; 32] {
         kdf::hash(label::CARD_COMMITMENT, &[&self.0])
     }
+
+    /// This secret, hidden from all but who knows `former`: `XOR KDF(former, "card update",
+    /// commitment)`.
+    pub fn masked(&self, former: &Self) -> [u8; 32] {
+        mask(&self.0, former, &self.commitment())
+    }
+
+    /// The secret of this commitment out of what [`RegistrationSecret::masked`] gave; `None` where
+    /// another one was masked, or by another one.
+    pub fn unmasked(masked: &[u8; 32], former: &Self, commitment: &[u8; 32]) -> Option<Self> {
+        let secret = Self(mask(masked, former, commitment));
+        (secret.commitment() == *commitment).then_some(secret)
+    }
+}
+
+fn mask(bytes: &[u8; 32], by: &RegistrationSecret, commitment: &[u8; 32]) -> [u8; 32] {
+    let pad = kdf::derive::<32>(&by.0, label::CARD_UPDATE, commitment);
+    std::array::from_fn(|at| bytes[at] ^ pad[at])
 }
 
 /// The phrase's HPKE public key, to which recovery records are sealed: DHKEM(X25519,
@@ -358,6 +376,19 @@ mod tests {
         assert_eq!(format!("{:?}", phrase.recovery_secret()), "RecoverySecret(..)");
         let key = InstallationKey::from_bytes(&[1; 32]);
         assert_eq!(format!("{key:?}"), format!("InstallationKey({})", key.id().short()));
+    }
+
+    #[test]
+    fn a_new_secret_is_shown_to_who_has_the_former_one() {
+        let [former, new, other] = [1, 2, 3].map(|n| RegistrationSecret::from_bytes([n; 32]));
+        let masked = new.masked(&former);
+        let said = new.commitment();
+        assert_eq!(RegistrationSecret::unmasked(&masked, &former, &said), Some(new));
+        assert_eq!(RegistrationSecret::unmasked(&masked, &other, &said), None);
+        assert_eq!(RegistrationSecret::unmasked(&masked, &former, &other.commitment()), None);
+        let mut changed = masked;
+        changed[7] ^= 1;
+        assert_eq!(RegistrationSecret::unmasked(&changed, &former, &said), None);
     }
 
     #[test]

@@ -120,6 +120,8 @@ fn keys(sample: &Sample) -> Value {
         "installations": [sample.first.id().to_string(), sample.second.id().to_string()],
         "registration_secret": hex(sample.registration.as_bytes()),
         "card_commitment": hex(sample.registration.commitment()),
+        "next_registration_secret": hex(counting::<32>(0x90)),
+        "card_update": hex(RegistrationSecret::from_bytes(counting(0x90)).masked(&sample.registration)),
         "card": sample.secrets().card(phrase.root().account()).to_string(),
     })
 }

@@ -19,6 +19,9 @@ pub enum Command {
         /// Somebody else has an installation of the account, and so its card: it gets a new one.
         stolen: bool,
     },
+    /// Give the account another contact card. Contacts are told of it in the groups they share; who
+    /// has the former one cannot invite the account by it any more.
+    RotateCard,
     /// Make this installation ask an existing account to take it in.
     RequestLink,
     /// Take in the installation that made this request text.
@@ -173,6 +176,11 @@ pub enum Answer {
         /// The account that the phrase is of.
         account: AccountId,
     },
+    /// To [`Command::RotateCard`].
+    CardRotated {
+        /// The card that counts from now on.
+        card: Card,
+    },
     /// To [`Command::RequestLink`]: the text to give to an existing installation.
     LinkRequested {
         /// This installation.
@@ -230,6 +238,9 @@ pub enum CommandError {
     /// A card that does not parse.
     #[error("contact card: {0}")]
     Card(#[from] crate::account::CardError),
+    /// A card that its account has replaced, and the newer one is not known here.
+    #[error("account {0} has replaced this contact card: ask for the new one")]
+    CardReplaced(AccountId),
     /// A link request that does not parse.
     #[error("link request: {0}")]
     LinkRequest(String),

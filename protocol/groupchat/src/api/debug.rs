@@ -27,6 +27,7 @@ impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateAccount => f.write_str("CreateAccount"),
+            Self::RotateCard => f.write_str("RotateCard"),
             // The phrase hides itself.
             Self::Recover { phrase, stolen } => {
                 f.debug_struct("Recover").field("phrase", phrase).field("stolen", stolen).finish()
@@ -114,6 +115,8 @@ impl fmt::Debug for Answer {
                 .field("phrase", phrase)
                 .field("card", card)
                 .finish(),
+            // The card hides itself.
+            Self::CardRotated { card } => f.debug_tuple("CardRotated").field(card).finish(),
             Self::Recovering { account } => {
                 f.debug_struct("Recovering").field("account", account).finish()
             }

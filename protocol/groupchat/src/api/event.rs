@@ -36,6 +36,12 @@ pub enum Event {
         /// The installation; this one, if it is this one's turn: then it stops.
         installation: InstallationId,
     },
+    /// An account's contact card is another one: the own account's, or a contact's, whose new one is
+    /// kept here and used from now on.
+    CardChanged {
+        /// The account.
+        account: AccountId,
+    },
     /// The account of a phrase is back: this is its only installation now.
     Recovered {
         /// The account.
@@ -264,6 +270,7 @@ impl Event {
             Self::Refused { group, .. } => *group,
             Self::InstallationLinked { .. }
             | Self::InstallationEnded { .. }
+            | Self::CardChanged { .. }
             | Self::Recovered { .. }
             | Self::RecoveryFailed { .. }
             | Self::LinkDigits { .. }

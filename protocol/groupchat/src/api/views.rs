@@ -182,6 +182,8 @@ pub enum MessageKind {
     Text,
     /// The sender's last word: it leaves the group.
     Left,
+    /// The sender's account has another contact card.
+    Card,
 }
 
 /// A message. `Debug` hides the text.

@@ -29,6 +29,7 @@ impl Inner {
             Command::Revoke { installations } => self.revoke(tx, &installations),
             Command::CreateAccount => self.create_account(tx),
             Command::Recover { phrase, stolen } => self.recover(tx, phrase, stolen),
+            Command::RotateCard => self.rotate_card(tx),
             Command::RequestLink => self.request_link(tx),
             Command::AcceptLink { request } => self.accept_link(tx, &request),
             Command::ConfirmLink { digits } => self.confirm_link(tx, &digits),
@@ -108,7 +109,7 @@ impl Inner {
         let (account, installation) = (record.account, record.installation);
         self.account = Some(record);
         let log = self.own_log()?;
-        self.see_own_log(&log);
+        self.see_own_log(&log, tx.now);
         self.new_key_package(tx)?;
         self.save_account(tx)?;
         write(tx.overlay, key("clock", &[]), &self.clock)?;

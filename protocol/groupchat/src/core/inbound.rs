@@ -61,6 +61,9 @@ impl Inner {
                 let secret = record.inbox();
                 self.envelope(tx, &secret, period, message)
             }
+            Target::Contact { account, period } => {
+                self.contact_part(tx, (account, period), message)
+            }
             Target::Recovery { period } => self.recovery_part(tx, period, message),
             Target::OwnRecord { period } => self.own_record_part(tx, period, message),
             Target::Record { group, account, period } => {

@@ -68,7 +68,7 @@ impl Inner {
             let (got, max) = (cards.len(), INVITED_ACCOUNTS);
             return Err(Stop::Command(CommandError::TooManyCards { got, max }));
         }
-        let cards = super::commands::cards(own.account, cards)?;
+        let cards = self.newest_cards(super::commands::cards(own.account, cards)?)?;
         let group = self.inside(id)?;
         self.is_the_only_one()?;
         let authority = group.agreed().map(|agreed| &agreed.authority);
@@ -101,6 +101,7 @@ impl Inner {
             self.intents.insert((id, card.account), intent);
             accounts.push(card.account);
         }
+        self.keep_contacts(tx, &cards)?;
         self.topics.clear();
         Ok(Answer::Inviting { accounts })
     }

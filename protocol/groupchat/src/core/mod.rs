@@ -32,6 +32,7 @@
 //! | [`sync`], [`repair`], [`behind`] | noticing and filling what others lack |
 //! | [`register`], [`linking`] | the own account on the network |
 //! | [`own_group`], [`packages`] | what the account's installations share; key packages |
+//! | [`cards`] | the own contact card changes; others' cards |
 //! | [`recovery`] | bringing the account back by its phrase alone |
 //! | [`installations`] | who is live in accounts, and what follows for who is not |
 //! | [`fetch`] | answers of archives, downtime |
@@ -45,6 +46,7 @@ mod adversary;
 mod again;
 mod agreed;
 mod behind;
+mod cards;
 mod changes;
 mod clock;
 mod commands;
@@ -212,6 +214,10 @@ struct Inner {
     guard: GuardRecord,
     /// What the account's installations share.
     shared: own_group::Shared,
+    /// Own cards before, and who is still to be told.
+    cards: cards::CardsRecord,
+    /// Cards of others.
+    contacts: cards::Contacts,
     /// Groups that this installation asks to be brought into.
     returns: BTreeMap<GroupId, recovery::ReturnRecord>,
     /// Messages of before, which they hand over to each other.
@@ -444,6 +450,7 @@ impl Inner {
         self.changes_due(tx)?;
         self.rejoin_due(tx)?;
         self.recovery_due(tx)?;
+        self.cards_due(tx)?;
         self.gaps_due(tx)?;
         self.notes_due(tx)?;
         self.catch_up_due(tx)?;
@@ -464,6 +471,7 @@ impl Inner {
             self.next_leaf_update(),
             self.next_rejoin(),
             self.next_recovery(),
+            self.next_card(),
             self.next_gap(),
             self.next_note(),
             self.next_catch_up(),

@@ -12,7 +12,7 @@ use crate::api::views::{
     MessageKind, MessageView,
 };
 use crate::api::{EventRecord, Hold};
-use crate::group::message::SignedCore;
+use crate::group::message::{Content, SignedCore};
 use crate::order::roles::Role;
 use crate::store::{Store, StoreError};
 use crate::{AccountId, GroupId, InstallationId, MessageId};
@@ -234,7 +234,11 @@ fn message_view(value: &[u8]) -> Result<MessageView, Fault> {
     Ok(MessageView {
         id: MessageId { group: core.group, installation: core.installation, number: core.number },
         account: record.account,
-        kind: if core.leave().is_some() { MessageKind::Left } else { MessageKind::Text },
+        kind: match &core.content {
+            Content::Leave(_) => MessageKind::Left,
+            Content::Card(_) => MessageKind::Card,
+            Content::Text(_) | Content::Own(_) => MessageKind::Text,
+        },
         text: core.text().unwrap_or_default().to_owned(),
         time: core.time,
         waku_hash: record.waku_hash.to_string(),

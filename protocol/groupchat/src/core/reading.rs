@@ -221,6 +221,11 @@ impl Inner {
                 self.emit(tx, Event::Message { id: message, account })?;
             }
             Content::Leave(_) => self.left(tx, core, &kept)?,
+            Content::Card(update) => {
+                if !self.card_told(tx, id, account, update)? {
+                    self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed)?;
+                }
+            }
             Content::Own(update) => {
                 if !self.own_update(tx, installation, update)? {
                     self.refuse(tx, Some(id), Some(installation), RefusedReason::Malformed)?;

@@ -10,6 +10,8 @@
 //! | `own/label/` installation, `own/mark/` group, `own/read/` group | [`super::own_group`]: what own installations share |
 //! | `package/` 16 bytes of the hash of a key package | an own key package that was replaced: [`super::packages`] |
 //! | `renewal` | when the newest own key package is replaced |
+//! | `cards` | [`super::cards::CardsRecord`]: own cards before the one that counts |
+//! | `contact/` account | [`CardRecord`]: a card that was given here |
 //! | `return/` group | [`super::recovery::ReturnRecord`]: where a recovered installation asks to be let in |
 //! | `known/` account | its log's entries, where somebody in a group here departed |
 //! | `clock` | [`ClockRecord`] |

@@ -169,8 +169,8 @@ impl Inner {
         part: u8,
         timestamp: Timestamp,
     ) -> Result<WakuMessage, Fault> {
-        let own = self.account.as_ref().ok_or(Fault::Bug("a record without an account"))?;
-        let secret = own.registration();
+        let secret = self.secret_of_period(period);
+        let secret = secret.ok_or(Fault::Bug("a record without an account"))?;
         let mut rng = self.rng.clone();
         let parts = seal_record(&secret, period, record, [timestamp; PARTS], &mut rng)
             .map_err(|_| Fault::Bug("the own registration record does not fit"))?;

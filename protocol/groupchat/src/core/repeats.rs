@@ -225,6 +225,29 @@ impl Inner {
         Ok(())
     }
 
+    /// Whom an account's former card invites is invited by its new one from now on.
+    pub(super) fn renew_repeats(
+        &mut self,
+        tx: &Tx<'_>,
+        account: AccountId,
+        (former, new): (&Secret32, &Secret32),
+    ) -> Result<(), Fault> {
+        for ((group, state), repeat) in &mut self.repeats {
+            let by_it = repeat.waiting.iter_mut().filter(|waiting| {
+                waiting.account == account && waiting.registration_secret == *former
+            });
+            let mut changed = false;
+            for waiting in by_it {
+                waiting.registration_secret = new.clone();
+                changed = true;
+            }
+            if changed {
+                write(tx.overlay, repeat_key(group, *state), repeat)?;
+            }
+        }
+        Ok(())
+    }
+
     fn forget_repeat(&mut self, tx: &Tx<'_>, name: RepeatName) {
         self.repeats.remove(&name);
         tx.overlay.delete(repeat_key(&name.0, name.1));

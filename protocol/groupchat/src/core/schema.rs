@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     counted_messages,
     own_group::all_read,
     handed_messages,
+    recovery_records,
 ];
 
 /// From version 4 to 5: of own messages a state may have only the number, with the keys that they
@@ -50,6 +51,12 @@ fn counted_messages(_: &Overlay<'_>) -> Result<Progress, Fault> {
 /// From version 6 to 7: messages may have been handed over by an installation of the account. None was
 /// yet; who does not know of that cannot read them.
 fn handed_messages(_: &Overlay<'_>) -> Result<Progress, Fault> {
+    Ok(Progress::Done)
+}
+
+/// From version 7 to 8: recovery records stand in the queue, and messages may tell of a new card. Who
+/// does not know of these could not read the store.
+fn recovery_records(_: &Overlay<'_>) -> Result<Progress, Fault> {
     Ok(Progress::Done)
 }
 

@@ -10,7 +10,7 @@ use super::invite::intent_key;
 use super::records::write;
 use super::topics::period;
 use super::{Fault, Inner, Tx};
-use crate::account::record_topics;
+use crate::account::{record_topics, recovery_topics};
 use crate::api::{FetchSource, FetchWhat};
 use crate::limits::RECORD_PERIODS;
 use crate::{AccountId, GroupId};
@@ -38,7 +38,7 @@ impl Search {
     /// Accounts that are asked for at a time, so that one question names few hundred topics.
     fn at_a_time(self) -> usize {
         match self {
-            Self::Recent => 32,
+            Self::Recent => 20,
             Self::All => 4,
             Self::Stores => usize::MAX,
         }
@@ -72,9 +72,15 @@ impl Inner {
                 let oldest = newest.saturating_sub(1 + search.back());
                 let asked = accounts.iter().skip(from).take(search.at_a_time());
                 let intents = asked.filter_map(|account| self.intents.get(&(group, *account)));
-                let secrets = intents.map(|intent| intent.card.card().registration);
-                let topics = secrets.flat_map(|secret| {
-                    (oldest..=newest).rev().flat_map(move |p| record_topics(&secret, p))
+                // the recovery records say whether the card still counts
+                let topics = intents.map(|intent| intent.card.card()).flat_map(|card| {
+                    (oldest..=newest).rev().flat_map(move |p| {
+                        let mut topics = record_topics(&card.registration, p).to_vec();
+                        if search == Search::Recent {
+                            topics.extend(recovery_topics(&card.recovery, p));
+                        }
+                        topics
+                    })
                 });
                 FetchSource::OwnArchive(topics.collect())
             }

@@ -119,6 +119,8 @@ impl Inner {
             known: Known::default(),
             guard: read(&overlay, super::strangers::KEY)?.unwrap_or_default(),
             shared: Shared::load(&overlay)?,
+            cards: super::cards::CardsRecord::load(&overlay)?,
+            contacts: super::cards::Contacts::load(&overlay)?,
             returns: super::recovery::load_returns(&overlay)?,
             packages: super::packages::Packages::load(&overlay)?,
             handover: Handover::load(&overlay)?,
@@ -153,7 +155,8 @@ impl Inner {
             let log = Log::from_entries(account, &entries);
             inner.known.insert(log.map_err(|_| Fault::Bug("a known log does not hold"))?);
         }
-        inner.index_departed()?;
+        let at = inner.clock.caught_up;
+        inner.index_departed(at)?;
         inner.resume_link()?;
         Ok(inner)
     }

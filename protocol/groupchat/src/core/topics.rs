@@ -31,6 +31,8 @@ pub(super) enum Target {
     Record { group: GroupId, account: AccountId, period: u64 },
     /// An inbox for one group that this installation comes back into.
     ReturnInbox { group: GroupId, period: u64 },
+    /// A recovery record of an account whose card is kept.
+    Contact { account: AccountId, period: u64 },
     /// A recovery record of the account that is recovered.
     Recovery { period: u64 },
     /// The own account's record, which another installation publishes.
@@ -138,6 +140,9 @@ impl Inner {
                 }
                 if let Some(target) = self.table(length, period).get(topic) {
                     return Some((*target, period));
+                }
+                if records && let Some(account) = self.contacts.of(topic, period) {
+                    return Some((Target::Contact { account, period }, period));
                 }
             }
         }

@@ -29,6 +29,8 @@ pub(crate) enum Content {
     Leave(Vec<u8>),
     /// In an account's own group: an encoded update.
     Own(Vec<u8>),
+    /// The sender's account has another card: an encoded update for who has the former one.
+    Card(Vec<u8>),
 }
 
 impl MessageCore {
@@ -36,7 +38,7 @@ impl MessageCore {
     pub(crate) fn leave(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Leave(key) => Some(key),
-            Content::Text(_) | Content::Own(_) => None,
+            Content::Text(_) | Content::Own(_) | Content::Card(_) => None,
         }
     }
 
@@ -44,7 +46,7 @@ impl MessageCore {
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
-            Content::Leave(_) | Content::Own(_) => None,
+            Content::Leave(_) | Content::Own(_) | Content::Card(_) => None,
         }
     }
 
@@ -71,6 +73,7 @@ impl MessageCore {
                     pb::core::Content::Leave(pb::Leave { leaf_key: key.clone() })
                 }
                 Content::Own(update) => pb::core::Content::Own(update.clone()),
+                Content::Card(update) => pb::core::Content::Card(update.clone()),
             }),
         }
         .encode_to_vec()
@@ -91,6 +94,7 @@ impl MessageCore {
             pb::core::Content::Text(text) => Content::Text(text.body),
             pb::core::Content::Leave(leave) => Content::Leave(leave.leaf_key),
             pb::core::Content::Own(update) => Content::Own(update),
+            pb::core::Content::Card(update) => Content::Card(update),
         };
         Some(Self {
             group: GroupId::from_slice(&core.group)?,

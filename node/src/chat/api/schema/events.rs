@@ -36,6 +36,12 @@ pub(in crate::chat) enum Event {
         /// The installation; this one, if it is this one's turn: then it stops.
         installation: InstallationId,
     },
+    /// An account's contact card is another one: the own account's, or a contact's, whose new one is
+    /// kept here and used from now on.
+    CardChanged {
+        /// The account.
+        account: AccountId,
+    },
     /// The account of a phrase is back: this is its only installation now.
     Recovered {
         /// The account.

@@ -255,6 +255,8 @@ pub(in crate::chat) enum MessageKind {
     Text,
     /// The sender's last word: it leaves the group.
     Left,
+    /// The sender's account has another contact card.
+    Card,
 }
 
 /// A message.

@@ -9,7 +9,7 @@ use crate::core::group::Group;
 use crate::core::records::{Change, key, write};
 use crate::core::{Fault, Inner, Tx};
 use crate::limits::DEPARTED_KEPT;
-use crate::{AccountId, GroupId, InstallationId};
+use crate::{AccountId, GroupId, InstallationId, Timestamp};
 
 /// The account's own installations take a departed one out within this time; who put it out, at once.
 const OWN_WITHIN: Duration = Duration::from_secs(30);
@@ -65,19 +65,20 @@ impl Inner {
         self.account.as_ref().is_none_or(|own| !self.known.lacks(&own.account, &own.installation))
     }
 
-    pub(in crate::core) fn see_own_log(&mut self, log: &Log) {
+    pub(in crate::core) fn see_own_log(&mut self, log: &Log, now: Timestamp) {
         self.known.see(log);
         self.shared.see(log);
         let own = self.account.as_ref().map(|own| own.installation);
         let ended = own.and_then(|own| log.history().get(&own)?.ended);
         self.known.left = matches!(ended, Some((Ended::Removed, _)));
+        self.plan_rotation(log, now);
     }
 
     /// To be called once after everything was read.
-    pub(in crate::core) fn index_departed(&mut self) -> Result<(), Fault> {
+    pub(in crate::core) fn index_departed(&mut self, now: Timestamp) -> Result<(), Fault> {
         if self.account.is_some() {
             let log = self.own_log()?;
-            self.see_own_log(&log);
+            self.see_own_log(&log, now);
         }
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
@@ -166,7 +167,7 @@ impl Inner {
         own.log = log.encoded_entries();
         let (account, installation) = (own.account, own.installation);
         self.save_account(tx)?;
-        self.see_own_log(log);
+        self.see_own_log(log, tx.now);
         self.mind_all_departed(tx)?;
         if was_live && !self.is_live() {
             return self.emit(tx, Event::InstallationEnded { account, installation });

@@ -6,7 +6,6 @@ use super::{LabelRecord, Mark, MarkRecord, save_label, save_mark};
 use crate::account::proto as pb;
 use crate::account::{Entry, KEY_PACKAGE_BYTES, RegistrationSecret};
 use crate::api::views::GroupState;
-use crate::core::records::Secret32;
 use crate::core::{Fault, Inner, Stop, Tx};
 use crate::limits::{CLOCK_FOLLOW, LABEL_BYTES, OWN_LABELS, OWN_MARKS};
 use crate::{GroupId, InstallationId, Timestamp};
@@ -42,17 +41,15 @@ impl Inner {
     }
 
     /// The registration secret, if it is the one that the log says counts.
-    fn take_secret(&mut self, tx: &Tx<'_>, secret: &[u8]) -> Result<(), Fault> {
+    fn take_secret(&mut self, tx: &mut Tx<'_>, secret: &[u8]) -> Result<(), Fault> {
         let Some(new) = RegistrationSecret::from_slice(secret) else { return Ok(()) };
         let said = self.own_log()?.card_commitment();
-        let Some(own) = &mut self.account else { return Ok(()) };
+        let Some(own) = &self.account else { return Ok(()) };
         if said != Some(new.commitment()) || own.registration_secret.0 == *new.as_bytes() {
             return Ok(());
         }
-        own.registration_secret = Secret32(*new.as_bytes());
-        self.save_account(tx)?;
-        self.topics.clear();
-        Ok(())
+        let within = self.config.installation_delay;
+        self.new_secret(tx, &new, within, within)
     }
 
     /// Key packages: the sender's own for good, others' where none is known.

@@ -52,10 +52,16 @@ impl Inner {
             key_packages: self.packages_of(|_| true),
             labels: labels.collect(),
             groups: groups.collect(),
-            registration_secret: own.registration_secret.0.to_vec(),
+            registration_secret: self.secret_to_tell(),
             whole: true,
             reads: self.all_reads(),
         }
+    }
+
+    /// The registration secret, as long as nobody who was put out can read it.
+    fn secret_to_tell(&self) -> Vec<u8> {
+        let own = self.account.as_ref().filter(|_| self.is_among_own());
+        own.map(|own| own.registration_secret.0.to_vec()).unwrap_or_default()
     }
 
     /// Tells the own log, and this installation's key package.
@@ -78,7 +84,7 @@ impl Inner {
         let this = own.installation;
         let update = pb::OwnUpdate {
             log_entries: own.log.clone(),
-            registration_secret: own.registration_secret.0.to_vec(),
+            registration_secret: self.secret_to_tell(),
             key_packages: self.packages_of(|id| id == this || Some(id) == new),
             ..Default::default()
         };

@@ -180,6 +180,7 @@ impl Inner {
         id: GroupId,
     ) -> Result<(), Fault> {
         self.end_return(tx, id)?;
+        self.tell_card_in(tx, id)?;
         if self.is_own_group(&id) {
             return self.tell_package(tx);
         }

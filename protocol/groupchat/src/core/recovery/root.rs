@@ -63,6 +63,7 @@ impl Inner {
         let Found { mut log, registration, groups, newest } = recovering.together();
         let mut rng = self.rng.clone();
         let installation_key = InstallationKey::generate(&mut rng);
+        let former = registration.clone().filter(|_| stolen);
         let registration = match registration.filter(|_| !stolen) {
             Some(known) => known,
             None => RegistrationSecret::generate(&mut rng),
@@ -83,6 +84,9 @@ impl Inner {
         };
         drop(phrase);
         self.begin_recovered(tx, record, &log, newest)?;
+        if let Some(former) = former {
+            self.keep_former(tx, Secret32(*former.as_bytes()))?;
+        }
         let groups = self.keep_returns(tx, groups, stolen)?;
         let Some(own) = &self.account else { return Ok(()) };
         let (account, installation) = (own.account, own.installation);
@@ -101,7 +105,7 @@ impl Inner {
         let registered = newest >= running;
         record.registered = registered.then_some(running);
         self.account = Some(record);
-        self.see_own_log(log);
+        self.see_own_log(log, tx.now);
         if registered {
             self.register_next(tx.now);
         }

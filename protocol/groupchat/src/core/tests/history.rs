@@ -218,8 +218,9 @@ fn blocked_and_revoked_senders_are_handed_over_as_they_stand() {
     }
     world.run(10 * MINUTE);
     same(&world, ALICE, new);
+    // and that Bob's account has another card since
     let blocked: Vec<_> = world.read(new).iter().map(|view| view.blocked).collect();
-    assert_eq!(blocked, [false, true]);
+    assert_eq!(blocked, [false, true, false]);
     world.as_written(new);
 }
 

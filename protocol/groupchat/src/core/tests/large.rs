@@ -137,8 +137,8 @@ fn who_is_not_found_is_asked_for_together() {
         messages.into_iter().for_each(|message| hand.input(Input::Message(message)));
         hand.input(Input::Fetched(id, result));
     }
-    // 75 accounts in questions of 32, then the 70 that were not found in questions of 4
-    assert_eq!((own, stores), (3 + 18, 1));
+    // 75 accounts in questions of 20, then the 70 that were not found in questions of 4
+    assert_eq!((own, stores), (4 + 18, 1));
     let waiting = hand.world.peers[ALICE].core.inner.intents.open();
     assert_eq!(waiting.filter(|(_, intent)| intent.found.is_none()).count(), 70);
 }

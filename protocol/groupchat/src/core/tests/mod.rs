@@ -7,6 +7,7 @@
 mod again;
 mod aside;
 mod batches;
+mod cards;
 mod claims;
 mod commits;
 mod copied;
