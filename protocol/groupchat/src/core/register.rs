@@ -18,7 +18,8 @@ use super::records::OutgoingKind;
 use super::topics::period;
 use super::{Fault, Inner, Tx};
 use crate::account::{
-    KeyPackages, PARTS, Record, RecordAssembler, RecordOutcome, RegistrationSecret, seal_record,
+    KeyPackages, PARTS, Record, RecordAssembler, RecordError, RecordOutcome, RegistrationSecret,
+    seal_record,
 };
 use crate::api::Event;
 use crate::kdf::{derive, label};
@@ -110,8 +111,15 @@ impl Inner {
         let Some(own) = &self.account else { return Ok(()) };
         let packages: KeyPackages = own.key_packages.iter().cloned().collect();
         let expiry = tx.now + length * u32::try_from(RECORD_PERIODS).unwrap_or(u32::MAX);
-        let record = Record::sign(&own.key(), &log, number, &packages, expiry)
-            .map_err(|_| Fault::Bug("the own registration record does not hold"))?;
+        let record = match Record::sign(&own.key(), &log, number, &packages, expiry) {
+            Ok(record) => record,
+            Err(RecordError::TooLarge(bytes)) => {
+                // a thief can fill the log; that must not stop the installation
+                tracing::error!(bytes, "the account's log fits no record: it is not registered");
+                return Ok(());
+            }
+            Err(_) => return Err(Fault::Bug("the own registration record does not hold")),
+        };
         for (part, due) in (0u8..).zip(due) {
             let kind = OutgoingKind::Registration { period: number, part };
             self.enqueue(tx, kind, record.clone(), due)?;

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::account::{
-    KNOWN_BYTES, PARTS, RecoveryContent, RecoveryGroup, RecoveryKey, RecoveryRecord,
+    KNOWN_BYTES, PARTS, RecordError, RecoveryContent, RecoveryGroup, RecoveryKey, RecoveryRecord,
     RecoverySecret, seal_recovery,
 };
 use crate::core::group::Group;
@@ -33,8 +33,14 @@ impl Inner {
         let mut rng = self.rng.clone();
         let signed =
             RecoveryRecord::sign(&own.key(), &log, number, (&to, &content), expiry, &mut rng);
-        let (record, within) =
-            signed.map_err(|_| Fault::Bug("the own recovery record does not hold"))?;
+        let (record, within) = match signed {
+            Ok(signed) => signed,
+            Err(RecordError::TooLarge(bytes)) => {
+                tracing::error!(bytes, "the account's log fits no recovery record");
+                return Ok(());
+            }
+            Err(_) => return Err(Fault::Bug("the own recovery record does not hold")),
+        };
         if within < content.groups.len() {
             let left_out = content.groups.len() - within;
             tracing::warn!(left_out, "groups do not fit the recovery record");

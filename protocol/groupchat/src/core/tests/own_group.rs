@@ -1,6 +1,9 @@
 //! What an account's installations share, who publishes for it, and how a new one comes into groups.
 
 use super::*;
+use crate::account::{
+    AddProposal, Entry, EntryBody, EntryKind, InstallationKey, PARCEL_BYTES, SigningKey,
+};
 use crate::api::views::{GroupState, InstallationState};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -206,6 +209,36 @@ fn who_is_put_out_before_its_turn_does_not_make_two_others_publish() {
         until_midnight(&mut world);
         assert_eq!(records(&world, from), 8, "account {account}");
     }
+}
+
+#[test]
+fn a_log_that_fits_no_record_does_not_stop_the_installation() {
+    let mut world = World::new();
+    let (first, _) = world.add();
+    let inner = &mut world.peers[first].core.inner;
+    let mut log = inner.own_log().expect("an account");
+    let own = inner.account.as_mut().expect("an account");
+    let (key, account, time) = (own.key(), own.account, world.now);
+    let signer = SigningKey::Installation(&key);
+    // as a thief would: in and out again, with its key
+    while log.encode().len() <= PARCEL_BYTES {
+        let new = InstallationKey::generate(&mut world.rng);
+        let parents = log.parents_for_new();
+        let add = AddProposal::sign(account, parents, new.id(), signer, time).expect("an add");
+        let join = add.join(&new);
+        log.insert(add.complete(join).expect("both signed"));
+        let parents = log.parents_for_new();
+        let kind = EntryKind::Revoke { installations: vec![new.id()] };
+        let body = EntryBody { account, parents, time, author: signer.author(), kind };
+        log.insert(Entry::sign(body, signer).expect("a revocation"));
+    }
+    own.log = log.encoded_entries();
+    let from = world.wire.len();
+    world.run(2 * DAY);
+    assert_eq!(records(&world, from), 0);
+    world.group = group_of(&mut world, first);
+    world.say(first, "still here");
+    assert_eq!(world.texts(first), ["still here"]);
 }
 
 #[test]
