@@ -111,15 +111,8 @@ impl Inner {
         let Some(own) = &self.account else { return Ok(()) };
         let packages: KeyPackages = own.key_packages.iter().cloned().collect();
         let expiry = tx.now + length * u32::try_from(RECORD_PERIODS).unwrap_or(u32::MAX);
-        let record = match Record::sign(&own.key(), &log, number, &packages, expiry) {
-            Ok(record) => record,
-            Err(RecordError::TooLarge(bytes)) => {
-                // a thief can fill the log; that must not stop the installation
-                tracing::error!(bytes, "the account's log fits no record: it is not registered");
-                return Ok(());
-            }
-            Err(_) => return Err(Fault::Bug("the own registration record does not hold")),
-        };
+        let signed = Record::sign(&own.key(), &log, number, &packages, expiry);
+        let Some(record) = if_it_fits(signed)? else { return Ok(()) };
         for (part, due) in (0u8..).zip(due) {
             let kind = OutgoingKind::Registration { period: number, part };
             self.enqueue(tx, kind, record.clone(), due)?;
@@ -197,6 +190,19 @@ impl Inner {
         self.emit(tx, Event::Registered { account, day: number })?;
         // the next one has another key package
         self.plan_new_package(tx, number)
+    }
+}
+
+/// An own record that was signed. None where the account's log fits no record, which is said: a
+/// thief can fill the log, and that must not stop the installation.
+pub(super) fn if_it_fits<T>(signed: Result<T, RecordError>) -> Result<Option<T>, Fault> {
+    match signed {
+        Ok(signed) => Ok(Some(signed)),
+        Err(RecordError::TooLarge(bytes)) => {
+            tracing::error!(bytes, "the account's log fits no record: none is published");
+            Ok(None)
+        }
+        Err(_) => Err(Fault::Bug("an own record does not hold")),
     }
 }
 

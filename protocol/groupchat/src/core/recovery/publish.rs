@@ -3,11 +3,12 @@
 use zeroize::Zeroizing;
 
 use crate::account::{
-    KNOWN_BYTES, PARTS, RecordError, RecoveryContent, RecoveryGroup, RecoveryKey, RecoveryRecord,
+    KNOWN_BYTES, PARTS, RecoveryContent, RecoveryGroup, RecoveryKey, RecoveryRecord,
     RecoverySecret, seal_recovery,
 };
 use crate::core::group::Group;
 use crate::core::records::OutgoingKind;
+use crate::core::register::if_it_fits;
 use crate::core::{Fault, Inner, Tx};
 use crate::order::roles::Role;
 use crate::{AccountId, GroupId, Timestamp};
@@ -33,14 +34,7 @@ impl Inner {
         let mut rng = self.rng.clone();
         let signed =
             RecoveryRecord::sign(&own.key(), &log, number, (&to, &content), expiry, &mut rng);
-        let (record, within) = match signed {
-            Ok(signed) => signed,
-            Err(RecordError::TooLarge(bytes)) => {
-                tracing::error!(bytes, "the account's log fits no recovery record");
-                return Ok(());
-            }
-            Err(_) => return Err(Fault::Bug("the own recovery record does not hold")),
-        };
+        let Some((record, within)) = if_it_fits(signed)? else { return Ok(()) };
         if within < content.groups.len() {
             let left_out = content.groups.len() - within;
             tracing::warn!(left_out, "groups do not fit the recovery record");
