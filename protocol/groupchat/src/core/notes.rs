@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use waku_groupchat_waku::MessageHash;
-
 use super::group::Group;
+use super::reading::Origin;
 use super::records::OutgoingKind;
 use super::{Fault, Inner, Tx};
 use crate::limits::KEPT_STATE_AGE;
@@ -103,23 +102,23 @@ impl Inner {
         Ok(())
     }
 
-    /// Another member's note.
+    /// Another member's note. `names_all`: what [`Inner::names_all`] says of what came with it.
     pub(super) fn note(
         &mut self,
         tx: &mut Tx<'_>,
-        id: GroupId,
-        from: InstallationId,
+        origin: &Origin,
         note: pb::Note,
         frontier: &[pb::FrontierEntry],
-        hash: MessageHash,
+        names_all: bool,
     ) -> Result<bool, Fault> {
+        let (id, from) = (origin.group, origin.installation);
         match note.body {
-            Some(pb::note::Body::Sync(sync)) => Ok(self.synced(tx, id, &sync)),
+            Some(pb::note::Body::Sync(sync)) => Ok(self.synced(tx, id, &sync, names_all)),
             Some(pb::note::Body::Bucket(bucket)) => {
                 Ok(self.bucket_told(tx, id, bucket.number, frontier))
             }
             Some(pb::note::Body::Ask(ask)) => self.asked(tx, id, from, &ask),
-            Some(pb::note::Body::Hand(hand)) => self.handed(tx, id, hand, hash),
+            Some(pb::note::Body::Hand(hand)) => self.handed(tx, id, hand, origin.hash),
             Some(
                 body @ (pb::note::Body::HistoryAsk(_)
                 | pb::note::Body::HistoryList(_)

@@ -95,12 +95,7 @@ impl Inner {
             application.take_if(|a| a.note.is_some())
         {
             self.mark_seen(tx, id, bytes);
-            let sync_at = self.groups.get(&id).and_then(|group| group.exchange.sync_at);
-            self.note_received(tx, &origin, note, &frontier)?;
-            if let Some(group) = self.groups.get_mut(&id).filter(|_| !names_all) {
-                // an equal sync does not stand for the own one
-                group.exchange.sync_at = group.exchange.sync_at.or(sync_at);
-            }
+            self.note_received(tx, &origin, note, &frontier, names_all)?;
             self.heard(tx, id, at)?;
             return self.heard_in(tx, id, installation, state, at);
         }
@@ -248,12 +243,13 @@ impl Inner {
         origin: &Origin,
         note: pb::Note,
         frontier: &[pb::FrontierEntry],
+        names_all: bool,
     ) -> Result<(), Fault> {
-        let (id, from) = (origin.group, origin.installation);
         self.frontier(tx, origin, origin.at, frontier, NOTE_BYTES)?;
-        if self.note(tx, id, from, note, frontier, origin.hash)? {
+        if self.note(tx, origin, note, frontier, names_all)? {
             return Ok(());
         }
+        let (id, from) = (origin.group, origin.installation);
         self.refuse(tx, Some(id), Some(from), RefusedReason::Malformed)
     }
 

@@ -106,13 +106,21 @@ impl Inner {
         Ok(())
     }
 
-    /// Another's sync: `false` if it is none.
-    pub(super) fn synced(&mut self, tx: &Tx<'_>, id: GroupId, sync: &pb::Sync) -> bool {
+    /// Another's sync: `false` if it is none. It stands for the own one if it is equal, and all
+    /// branches were named with it that would be named here ([`Inner::names_all`]).
+    pub(super) fn synced(
+        &mut self,
+        tx: &Tx<'_>,
+        id: GroupId,
+        sync: &pb::Sync,
+        names_all: bool,
+    ) -> bool {
         let Some(own) = self.own_digest(id) else { return true };
         if sync.digest.len() != BUCKETS * BUCKET_BYTES {
             return false;
         }
-        if own.concat() == sync.digest
+        if names_all
+            && own.concat() == sync.digest
             && let Some(group) = self.groups.get_mut(&id)
         {
             // all that would be said here is said
