@@ -66,6 +66,7 @@ impl Inner {
             }
             Target::Recovery { period } => self.recovery_part(tx, period, message),
             Target::OwnRecord { period } => self.own_record_part(tx, period, message),
+            Target::OwnRecovery { period } => self.own_recovery_part(tx, period, message),
             Target::Record { group, account, period } => {
                 self.record_part(tx, (group, account), period, message)
             }

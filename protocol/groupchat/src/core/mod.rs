@@ -130,7 +130,7 @@ use self::rejoin::{Chains, Requests};
 use self::repeats::RepeatName;
 use self::strangers::GuardRecord;
 use self::topics::Topics;
-use crate::account::RecordAssembler;
+use crate::account::{RecordAssembler, RecoveryAssembler};
 use crate::api::{
     CommandError, CommandId, Config, Event, EventRecord, FetchId, Hold, Input, Output, PublishId,
     RefusedReason,
@@ -236,6 +236,8 @@ struct Inner {
     assemblers: BTreeMap<(GroupId, AccountId, u64), RecordAssembler>,
     /// The own account's records of some periods, as others publish them.
     own_records: BTreeMap<u64, RecordAssembler>,
+    /// The own account's recovery records, put together by period.
+    own_recoveries: BTreeMap<u64, RecoveryAssembler>,
     segments: segment::Assembler,
     refused: BTreeMap<(Option<GroupId>, RefusedReason), Timestamp>,
     requests: Requests,

@@ -18,8 +18,8 @@ use super::records::OutgoingKind;
 use super::topics::period;
 use super::{Fault, Inner, Tx};
 use crate::account::{
-    KeyPackages, PARTS, Record, RecordAssembler, RecordError, RecordOutcome, RegistrationSecret,
-    seal_record,
+    KeyPackages, PARTS, Record, RecordAssembler, RecordError, RecordOutcome, RecoveryAssembler,
+    RecoveryOutcome, RegistrationSecret, seal_record,
 };
 use crate::api::Event;
 use crate::kdf::{derive, label};
@@ -139,6 +139,32 @@ impl Inner {
         match outcome {
             RecordOutcome::Record(record) if record.installation != this => {
                 self.record_heard(tx, &record)
+            }
+            // who holds the card can send anything here
+            _ => Ok(()),
+        }
+    }
+
+    /// A part of the own account's recovery record, from another of its installations. Its topics stay
+    /// the same when the registration secret changes: so who was put out by the phrase, and shares no
+    /// group, learns of it.
+    pub(super) fn own_recovery_part(
+        &mut self,
+        tx: &mut Tx<'_>,
+        number: u64,
+        message: &WakuMessage,
+    ) -> Result<(), Fault> {
+        let Some(own) = &self.account else { return Ok(()) };
+        let (card, this) = (own.card(), own.installation);
+        let parts = self.own_recoveries.entry(number);
+        let parts = parts.or_insert_with(|| RecoveryAssembler::new(&card, number));
+        let outcome = parts.push(message, tx.now);
+        while self.own_recoveries.len() > PERIODS {
+            self.own_recoveries.pop_first();
+        }
+        match outcome {
+            RecoveryOutcome::Record(record) if record.installation != this => {
+                self.learn(tx, &record.log.encoded_entries())
             }
             // who holds the card can send anything here
             _ => Ok(()),

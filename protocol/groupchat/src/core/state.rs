@@ -133,6 +133,7 @@ impl Inner {
             fetches: BTreeMap::new(),
             assemblers: BTreeMap::new(),
             own_records: BTreeMap::new(),
+            own_recoveries: BTreeMap::new(),
             segments: Assembler::default(),
             refused: BTreeMap::new(),
             requests: Requests::default(),

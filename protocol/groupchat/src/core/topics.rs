@@ -37,6 +37,8 @@ pub(super) enum Target {
     Recovery { period: u64 },
     /// The own account's record, which another installation publishes.
     OwnRecord { period: u64 },
+    /// The own account's recovery record, which another installation publishes.
+    OwnRecovery { period: u64 },
     /// The shared part of an invitation whose envelope came.
     InvitationShared,
     /// Of who cannot follow a group from one of its states on.
@@ -217,6 +219,9 @@ impl Inner {
             table.insert(topic, Target::Inbox { period });
             for topic in record_topics(&account.registration(), period) {
                 table.insert(topic, Target::OwnRecord { period });
+            }
+            for topic in recovery_topics(&account.card().recovery, period) {
+                table.insert(topic, Target::OwnRecovery { period });
             }
         }
         for (group, record) in &self.returns {

@@ -209,3 +209,23 @@ fn every_account_shows_the_same_number_of_parts() {
     world.run(3 * DAY);
     assert_eq!(count(&world, begin), 3 * 24, "of three accounts on three days");
 }
+
+/// It shares no group with anybody who could tell it, and its card was replaced.
+#[test]
+fn a_stolen_installation_without_groups_learns_that_it_was_put_out() {
+    let mut world = World::new();
+    let (first, _) = world.add();
+    let stolen = world.link(first);
+    world.run(2 * DAY);
+    lose(&mut world, first);
+    let words = phrase(&world, first);
+    let new = recover(&mut world, words, true);
+    assert_eq!(recovered(&world, new), Some(0));
+    world.run(2 * DAY);
+    assert_eq!(world.peers[stolen].core.hold(), Some(Hold::Ended));
+    // from then on the account shows as much as any other
+    let from = world.wire.len();
+    world.run(2 * DAY);
+    let registers = |(kind, _): &&(PublishKind, WakuMessage)| *kind == PublishKind::Registration;
+    assert_eq!(world.wire[from..].iter().filter(registers).count(), 2 * 8);
+}
