@@ -16,6 +16,7 @@ fn registering_shows_neither_the_account_nor_its_installations() {
     assert!(report.parts.len() > 2 && most > Some(3), "accounts of several sizes");
     assert!(report.parts.iter().all(|parts| (parts.fewest, parts.most) == (8, 8)));
     assert!(report.linked > 10 && report.revoked > 0, "{} and {}", report.linked, report.revoked);
+    assert!(report.rotated > 0 && report.recovered > 0, "{} {}", report.rotated, report.recovered);
     for attack in &report.attacks {
         assert!(attack.samples >= 200, "{attack:?}");
         if attack.planted {

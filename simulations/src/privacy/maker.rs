@@ -102,7 +102,7 @@ impl Maker {
             .collect();
         sights.sort_by_key(|sight| sight.came);
         let installations = self.packages.len();
-        Record { account: self.account, day, installations, sights }
+        Record { account: self.account, day, installations, recovery: false, sights }
     }
 }
 

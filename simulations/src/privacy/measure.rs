@@ -13,9 +13,13 @@ use super::counting::{self, FEW, MANY, Pairs};
 use super::features::Profile;
 use super::linking::{self, Days};
 use super::maker::Maker;
-use super::recurring::{self, Of, Recurring};
+use super::recurring::{self, Of, Recurring, Within};
 use super::report::{Attack, Parts, Report, Strings};
 use super::sight::{Record, TAG};
+
+/// How often records are dealt out anew. What is found of real accounts may not be more than in any of
+/// these, which happens by chance once in a thousand measurements.
+const DEALS: usize = 999;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +118,10 @@ pub fn measure(extent: &Extent, tell: &mut dyn FnMut(&str)) -> Report {
         records: lives.iter().map(|life| life.records.len()).sum(),
         linked: lives.iter().map(|life| life.linked).sum(),
         revoked: lives.iter().map(|life| life.revoked).sum(),
+        rotated: lives.iter().map(|life| life.rotated).sum(),
+        recovered: lives.iter().map(|life| life.recovered).sum(),
         parts: parts(&lives),
+        recovery_days: recovery_days(&lives),
         link_publishes: link_publishes(&lives),
         strings,
         attacks: attacks.into_iter().chain(controls).collect(),
@@ -178,38 +185,63 @@ fn planted(extent: &Extent, sides: [&[Vec<Record>]; 2], rng: &mut ChaCha20Rng) -
 /// payloads.
 fn strings(records: &[Vec<Record>], rng: &mut ChaCha20Rng) -> (Strings, Recurring) {
     let all: Vec<&Record> = records.iter().flatten().collect();
-    let dealt: Vec<usize> = dealt(&all, rng);
-    let only = |found: &Recurring| {
-        let real = recurring::only_within(found, |place| all[place].account);
-        (real, recurring::only_within(found, |place| dealt[place]))
-    };
     let payload = recurring::find(&all, Of::Payload);
     let message = recurring::find(&all, Of::Message);
-    let tag: [u8; TAG] = rng.random();
-    let some = records.iter().take(10).flatten();
-    let with_tag: Vec<Record> = some
-        .map(|r| if r.account == all[0].account { r.tagged(tag, 77) } else { r.clone() })
+    let deals: Vec<Within> = (0..DEALS)
+        .map(|_| {
+            let dealt = dealt(records, rng);
+            recurring::within(&message, |place| dealt[place])
+        })
         .collect();
-    let with_tag: Vec<&Record> = with_tag.iter().collect();
-    let tagged = recurring::find(&with_tag, Of::Payload);
+    let of_owners = |found| recurring::within(found, |place| all[place].account);
+    let [in_payloads, in_topics] = planted_strings(records, rng);
     let strings = Strings {
         records: all.len(),
         in_payloads: payload.len(),
-        in_payloads_of_one_account: only(&payload).0,
+        in_payloads_of_one_account: of_owners(&payload).strings,
         in_messages: message.len(),
-        in_messages_of_one_account: only(&message).0,
-        in_messages_of_one_dealt_account: only(&message).1,
-        found_when_planted: recurring::only_within(&tagged, |place| with_tag[place].account),
+        in_messages_of_one_account: of_owners(&message),
+        deals: DEALS,
+        in_messages_of_one_dealt_account: deals.iter().map(|w| w.strings as f64).sum::<f64>()
+            / DEALS as f64,
+        most_of_one_dealt_account: Within {
+            strings: deals.iter().map(|within| within.strings).max().unwrap_or_default(),
+            records: deals.iter().map(|within| within.records).max().unwrap_or_default(),
+        },
+        found_when_planted: in_payloads.strings,
+        found_when_planted_in_topics: in_topics,
     };
     (strings, payload)
 }
 
-/// Accounts for all records such that each gets others' records, one a day.
-fn dealt(all: &[&Record], rng: &mut ChaCha20Rng) -> Vec<usize> {
-    let accounts = all.iter().map(|record| record.account).max().unwrap_or_default() + 1;
-    let days = all.iter().map(|record| record.day).max().unwrap_or_default() + 1;
-    let shifts: Vec<usize> = (0..days).map(|_| rng.random_range(0..accounts)).collect();
-    all.iter().map(|record| (record.account + shifts[record.day as usize]) % accounts).collect()
+/// What is found where one account of ten has 8 bytes of its own in its payloads, and where it has 8
+/// letters of its own in its topics.
+fn planted_strings(records: &[Vec<Record>], rng: &mut ChaCha20Rng) -> [Within; 2] {
+    let tag: [u8; TAG] = rng.random();
+    let letters: String = (0..TAG)
+        .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[rng.random_range(0..32)]))
+        .collect();
+    let find = |of, plant: &dyn Fn(&Record) -> Record| {
+        let mut some: Vec<Vec<Record>> = records.iter().take(10).cloned().collect();
+        some[0].iter_mut().for_each(|record| *record = plant(record));
+        let all: Vec<&Record> = some.iter().flatten().collect();
+        recurring::within(&recurring::find(&all, of), |place| all[place].account)
+    };
+    [
+        find(Of::Payload, &|record| record.tagged(tag, 77)),
+        find(Of::Message, &|record| record.renamed(&letters)),
+    ]
+}
+
+/// Accounts for all records such that each account gets others' records, one a day.
+fn dealt(records: &[Vec<Record>], rng: &mut ChaCha20Rng) -> Vec<usize> {
+    let days = records.iter().flatten().map(|record| record.day).max().unwrap_or_default() + 1;
+    let shifts: Vec<usize> = (0..days).map(|_| rng.random_range(0..records.len())).collect();
+    let dealt = records.iter().enumerate().flat_map(|(account, records)| {
+        let shifts = &shifts;
+        records.iter().map(move |record| account + shifts[record.day as usize])
+    });
+    dealt.map(|account| account % records.len()).collect()
 }
 
 /// What is put into made records, to be found.
@@ -281,10 +313,20 @@ fn clocks(extent: &Extent, rng: &mut ChaCha20Rng) -> Vec<Attack> {
     vec![Attack::new(&name, link(extent, [&train, &test], rng))]
 }
 
+/// How many publishes records have of the days on which a phrase brought an account back, and of those
+/// after.
+fn recovery_days(lives: &[Life]) -> BTreeMap<usize, usize> {
+    let mut by = BTreeMap::new();
+    for record in lives.iter().flat_map(|life| &life.records).filter(|record| record.recovery) {
+        *by.entry(record.sights.len()).or_default() += 1;
+    }
+    by
+}
+
 /// How many publishes a record has, and of which size, by the number of installations.
 fn parts(lives: &[Life]) -> Vec<Parts> {
     let mut by: BTreeMap<usize, Parts> = BTreeMap::new();
-    for record in lives.iter().flat_map(|life| &life.records) {
+    for record in lives.iter().flat_map(|life| &life.records).filter(|record| !record.recovery) {
         let parts = by.entry(record.installations).or_insert_with(|| Parts {
             installations: record.installations,
             records: 0,

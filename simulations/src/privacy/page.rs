@@ -12,7 +12,9 @@ pub fn page(report: &Report) -> String {
          register. Made by `make report` (seed {}); numbers for programs are in [privacy.json](privacy.json).\n\n\
          ## What was done\n\n\
          {} accounts of 1 to {} installations lived {} days on the virtual network: real cores, under virtual time. \
-         They linked {} installations on days of their own, revoked {}, and published {} records, one a day. The observer gets every publish \
+         They linked {} installations on days of their own and revoked {}, with which their contact cards changed; {} cards changed by \
+         hand; {} times all installations were lost and the phrase brought the account back, in half of the cases against somebody \
+         who had them and let them go on. They published {} times a day's two records. The observer gets every publish \
          whole (payload, content topic, timestamp, size) and the time at which it came, 30 to 600 ms after it left. Each account had \
          a network of its own, since registering takes nothing from others.\n\n",
         report.seed,
@@ -21,6 +23,8 @@ pub fn page(report: &Report) -> String {
         report.days,
         report.linked,
         report.revoked,
+        report.rotated,
+        report.recovered,
         report.records
     );
     attacks(&mut page, report);
@@ -87,6 +91,18 @@ fn shapes(page: &mut String, report: &Report) {
             sizes.join(", ")
         );
     }
+    if !report.recovery_days.is_empty() {
+        let days: Vec<_> =
+            report.recovery_days.iter().map(|(parts, n)| format!("{n} with {parts}")).collect();
+        let _ = write!(
+            page,
+            "\nDays on which a phrase brought an account back, and those after, stand apart: records by their publishes: {}. Where \
+             part of a record was out when all installations were lost, the recovered one publishes it whole, on the same topics; and an \
+             installation that somebody has taken publishes once more if its turn comes before it hears of the root entry: **that \
+             somebody came back by a phrase can show on these two days**, as more than eight publishes.\n",
+            days.join(", ")
+        );
+    }
     let links: Vec<_> =
         report.link_publishes.iter().map(|(size, n)| format!("{n} of {size} bytes")).collect();
     let _ = write!(
@@ -105,16 +121,23 @@ fn strings(page: &mut String, report: &Report) {
         page,
         "## Strings that recur\n\nEvery string of 8 bytes at every place of {} records was compared with all others.\n\n\
          | where | in several records | in records of one account alone | the same, records dealt out anew |\n|---|---|---|---|\n\
-         | payloads | {} | {} | |\n| whole messages | {} | {} | {} |\n\n\
-         What recurs in whole messages is the form of topics and timestamps. Dealt out anew, each account gets records of others, one \
-         a day: that is what chance gives. With 8 bytes planted in one account's payloads, {} string of one account was found.\n\n",
+         | payloads | {} | {} | |\n| whole messages | {} | {} | {:.1} on average, {} at most |\n\n\
+         What recurs in whole messages is the form of topics and timestamps. Dealt out anew ({} times), each account gets records of \
+         others, one a day: that is what chance gives, and real accounts may not have more than any of these. No string of one \
+         account alone was in more than {} of its records; dealt out anew, {}. With 8 bytes planted in one account's payloads, \
+         {} string of one account was found; with 8 letters planted in one account's topics, one in {} of its records.\n\n",
         strings.records,
         strings.in_payloads,
         strings.in_payloads_of_one_account,
         strings.in_messages,
-        strings.in_messages_of_one_account,
+        strings.in_messages_of_one_account.strings,
         strings.in_messages_of_one_dealt_account,
-        strings.found_when_planted
+        strings.most_of_one_dealt_account.strings,
+        strings.deals,
+        strings.in_messages_of_one_account.records,
+        strings.most_of_one_dealt_account.records,
+        strings.found_when_planted,
+        strings.found_when_planted_in_topics.records
     );
 }
 

@@ -114,14 +114,28 @@ fn texts(record: &Record, of: Of) -> Vec<Vec<u8>> {
     }
 }
 
-/// How many strings recur in records of one account and are in nobody else's: what would link them.
-/// `owner` says whose a record is.
-pub fn only_within(found: &Recurring, owner: impl Fn(usize) -> usize) -> usize {
-    let one = |places: &&BTreeSet<usize>| {
-        let owners: BTreeSet<usize> = places.iter().map(|place| owner(*place)).collect();
-        owners.len() == 1
-    };
-    found.values().filter(one).count()
+/// What recurs in records of one account and in nobody else's: what would link them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Within {
+    /// How many strings.
+    pub strings: usize,
+    /// The most records in which one of them is: one day's with each other's, if an account has a
+    /// string of its own all the time.
+    pub records: usize,
+}
+
+/// Looks for it. `owner` says whose a record is.
+pub fn within(found: &Recurring, owner: impl Fn(usize) -> usize) -> Within {
+    let mut within = Within::default();
+    for places in found.values() {
+        let mut owners = places.iter().map(|place| owner(*place));
+        let first = owners.next();
+        if owners.all(|other| Some(other) == first) {
+            within.strings += 1;
+            within.records = within.records.max(places.len());
+        }
+    }
+    within
 }
 
 /// For each record, the strings in it that are also in others, sorted.
@@ -167,8 +181,8 @@ mod tests {
             let expected =
                 Recurring::from([(u64::from_be_bytes(planted), BTreeSet::from([3, 17]))]);
             assert_eq!(found, expected, "{parts} parts");
-            assert_eq!(only_within(&found, |place| place), 0);
-            assert_eq!(only_within(&found, |_| 0), 1);
+            assert_eq!(within(&found, |place| place), Within::default());
+            assert_eq!(within(&found, |_| 0), Within { strings: 1, records: 2 });
             let by = by_record(&found, 20);
             assert_eq!((by[3].len(), by[17].len(), by[5].len()), (1, 1, 0));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::advantage::Advantage;
+use super::recurring::Within;
 
 /// The highest upper bound that an attack may have.
 pub const BOUND: f64 = 0.02;
@@ -73,12 +74,18 @@ pub struct Strings {
     pub in_payloads_of_one_account: usize,
     /// Strings anywhere in messages of several records.
     pub in_messages: usize,
-    /// Of those, strings that only one account's records have.
-    pub in_messages_of_one_account: usize,
-    /// The same where records are dealt out to accounts anew, one a day: what chance gives.
-    pub in_messages_of_one_dealt_account: usize,
+    /// Of those, what only one account's records have.
+    pub in_messages_of_one_account: Within,
+    /// How often records were dealt out to accounts anew, one a day: what chance gives.
+    pub deals: usize,
+    /// Strings that only one account's records have, on average over the deals.
+    pub in_messages_of_one_dealt_account: f64,
+    /// The most of each over the deals.
+    pub most_of_one_dealt_account: Within,
     /// As `in_payloads_of_one_account`, where one account's records had a tag planted.
     pub found_when_planted: usize,
+    /// As `in_messages_of_one_account`, where one account's topics had 8 letters planted.
+    pub found_when_planted_in_topics: Within,
 }
 
 /// Everything. Keys are in snake case.
@@ -96,10 +103,17 @@ pub struct Report {
     pub records: usize,
     /// Installations that were linked.
     pub linked: usize,
-    /// Installations that were revoked.
+    /// Installations that were revoked; the card changed with each.
     pub revoked: usize,
+    /// Cards that were changed by hand.
+    pub rotated: usize,
+    /// Accounts that lost all installations and came back by their phrase.
+    pub recovered: usize,
     /// What a record is from outside.
     pub parts: Vec<Parts>,
+    /// What it is on the days on which a phrase brought an account back, and on those after: how many
+    /// records of how many publishes.
+    pub recovery_days: BTreeMap<usize, usize>,
     /// Publishes of linking: how many of which size.
     pub link_publishes: BTreeMap<usize, usize>,
     /// Strings that recur.
@@ -109,10 +123,6 @@ pub struct Report {
     /// What is not promised, measured all the same.
     pub beyond: Vec<Attack>,
 }
-
-/// About how many strings of 8 bytes one timestamp that comes twice makes recur, with what is around
-/// it in the message.
-const RUN: f64 = 8.0;
 
 impl Report {
     /// What does not hold.
@@ -145,15 +155,16 @@ impl Report {
         if self.strings.in_payloads > 0 {
             failures.push(format!("{} strings recur in payloads", self.strings.in_payloads));
         }
-        let chance = self.strings.in_messages_of_one_dealt_account as f64;
-        // they come in runs, so their number varies by more than if each came by itself
-        if self.strings.in_messages_of_one_account as f64
-            > chance + 4.0 * (RUN * chance).sqrt() + RUN
-        {
+        let beyond = |found: Within| {
+            let chance = self.strings.most_of_one_dealt_account;
+            found.strings > chance.strings || found.records > chance.records
+        };
+        if beyond(self.strings.in_messages_of_one_account) {
             failures.push(format!("strings recur in one account's messages: {:?}", self.strings));
         }
-        if self.strings.found_when_planted == 0 {
-            failures.push("a planted string is not found".to_owned());
+        let planted = self.strings.found_when_planted_in_topics;
+        if self.strings.found_when_planted == 0 || !beyond(planted) {
+            failures.push(format!("a planted string is not found: {planted:?}"));
         }
         failures
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use waku_groupchat_core::Timestamp;
-use waku_groupchat_waku::WakuMessage;
+use waku_groupchat_waku::{ContentTopic, WakuMessage};
 
 /// Bytes of a string that may recur.
 pub const TAG: usize = 8;
@@ -27,6 +27,9 @@ pub struct Record {
     pub day: u64,
     /// How many live installations its account had.
     pub installations: usize,
+    /// Whether the phrase brought the account back on that day or the one before: an installation that
+    /// somebody has taken learns of it by the next record alone.
+    pub recovery: bool,
     /// The publishes.
     pub sights: Vec<Sight>,
 }
@@ -45,6 +48,20 @@ impl Record {
             if let Some(place) = message.payload.get_mut(from..from + TAG) {
                 place.copy_from_slice(&tag);
             }
+        }
+        record
+    }
+
+    /// This record with 8 letters of its account's put into the name of one of its topics.
+    #[must_use]
+    pub fn renamed(&self, letters: &str) -> Self {
+        let mut record = self.clone();
+        if let Some(sight) = record.sights.first_mut() {
+            let message = Arc::make_mut(&mut sight.message);
+            let mut name = message.content_topic.as_str().to_owned();
+            let from = name.len() - "/proto".len() - letters.len();
+            name.replace_range(from..from + letters.len(), letters);
+            message.content_topic = ContentTopic::from_wire(name);
         }
         record
     }
