@@ -103,3 +103,38 @@ fn a_second_device_has_what_was_said_before_and_what_was_read() {
     assert!(nothing.contains("Nothing unread"), "{nothing}");
     assert!(good(&new, &["history", "decline"]).contains("not asked for"));
 }
+
+/// Named, found in the list, revoked: it stops, and its leaf is out of the group.
+#[test]
+fn a_lost_device_is_revoked_and_stops() {
+    let (alice, _alice) = node(&["--store=true".to_owned()]);
+    let peer = format!("--storenode={}", alice.address());
+    let (bob, _bob) = node(std::slice::from_ref(&peer));
+    let (hers, his) = (Client::of(&alice), Client::of(&bob));
+    let group = meet(&hers, &his, "Lunch");
+    let (phone, _phone) = node(std::slice::from_ref(&peer));
+    link(&alice, &phone);
+    let lost = Client::of(&phone);
+    until("it is in the group", || {
+        let groups = lost.get("/groups");
+        groups["groups"].as_array().is_some_and(|list| list.len() == 1)
+    });
+    let id = lost.get("/accounts")["installation"].as_str().expect("an id").to_owned();
+
+    good(&alice, &["account", "label", &id, "phone"]);
+    let shown = good(&alice, &["account", "installations"]);
+    assert!(shown.contains("phone") && shown.contains(&id[..8]), "{shown}");
+    good(&alice, &["account", "revoke", &id]);
+    let out = |chat: &Client| {
+        let members = chat.get(&format!("/groups/{group}/members"));
+        !members.to_string().contains(&id)
+    };
+    for chat in [&hers, &his] {
+        until("its leaf is out", || out(chat));
+    }
+    until("it learns it", || lost.health().1.to_string().contains("revoked"));
+    let refused = run(&phone, &["send", "Lunch", "still?"], false).1;
+    assert!(refused.contains("was revoked") && refused.contains("link a new one"), "{refused}");
+    his.send(&group, "good riddance");
+    hers.reads(&group, "good riddance");
+}
