@@ -131,8 +131,9 @@ impl Story {
     }
 
     /// What people would do by themselves: those who crashed start again, those who are invited
-    /// accept. Notes what is seen of forks meanwhile.
-    pub(super) fn look_after(&mut self) {
+    /// accept. Notes what is seen of forks meanwhile. Whether somebody accepted.
+    pub(super) fn look_after(&mut self) -> bool {
+        let mut came = false;
         for n in 0..self.people.len() {
             let node = self.people[n].node;
             if !self.net.node(node).is_up() && self.healed {
@@ -145,6 +146,7 @@ impl Story {
             if invited.iter().any(|invitation| invitation.group == self.group) {
                 let done =
                     self.net.try_command(node, Command::AcceptInvitation { group: self.group });
+                came |= matches!(done, Some(Ok(_)));
                 self.note(|| format!("{n} accepts: {done:?}"));
             }
             if self.net.node(node).is_up() {
@@ -154,6 +156,7 @@ impl Story {
             }
         }
         self.counts.forks = self.forks.len();
+        came
     }
 
     fn happen(&mut self, what: &Happening) {
@@ -333,19 +336,25 @@ impl Story {
             Command::Send { text, .. } => text.clone(),
             _ => String::new(),
         };
+        let again = self.is_again(&command);
         if let Command::Invite { cards, .. } = &command {
             let invited = self.people.iter().filter(|p| cards.contains(&p.card));
             let invited: Vec<AccountId> = invited.map(|p| p.account).collect();
             self.invited.extend(invited.iter().copied());
             self.came_later.extend(invited);
         }
+        let leaves = matches!(command, Command::Leave { .. });
         let what = format!("{command:?}");
         let path = self.net.node(node).core().kept_states(self.group).path;
         let epoch = self.standing_of(node).map_or(0, |standing| standing.epoch);
         let answer = self.net.try_command(node, command);
         self.note(|| format!("{n} {what}: {}", shown(&answer)));
         match answer {
-            Some(Ok(_)) if text.is_empty() => self.counts.changes += 1,
+            Some(Ok(_)) if text.is_empty() => {
+                self.counts.changes += 1;
+                self.counts.leavers += usize::from(leaves);
+                self.counts.invited_again += usize::from(again);
+            }
             Some(Ok(_)) | None => {}
             Some(Err(_)) => self.counts.refused += 1,
         }
@@ -362,6 +371,13 @@ impl Story {
             self.said.insert(message, Said { text: text.clone(), at, state, epoch, members });
             self.counts.messages += 1;
         }
+    }
+
+    /// Whether a command invites somebody who was in the group before, or was invited.
+    fn is_again(&self, command: &Command) -> bool {
+        let Command::Invite { cards, .. } = command else { return false };
+        let mut of = self.people.iter().filter(|p| cards.contains(&p.card));
+        of.any(|person| self.invited.contains(&person.account))
     }
 
     /// What a person wrote with this text, and that is not noted yet.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use waku_groupchat_core::api::Event;
-use waku_groupchat_core::api::views::{GapState, GroupState, MessageKind};
+use waku_groupchat_core::api::views::{GapState, GroupState, MessageKind, MessageView};
 use waku_groupchat_core::{FORGED, MessageId, Standing, Timestamp};
 
 use super::actions::{Said, Story};
@@ -19,6 +19,9 @@ impl Story {
             self.honest().filter_map(|n| Some((n, self.standing(n)?))).collect();
         if inside.is_empty() && self.people.iter().any(|p| p.hostile) {
             // they let somebody in who took them all out, as far as its role allowed
+            return self.rules();
+        }
+        if inside.is_empty() && self.last_left() {
             return self.rules();
         }
         // who was taken out on another branch cannot read there what came of it: it is silent, and
@@ -40,6 +43,19 @@ impl Story {
             failures.extend(self.rules());
         }
         failures
+    }
+
+    /// Whether somebody left by its own word when nobody else was left in the group.
+    fn last_left(&self) -> bool {
+        self.honest().any(|n| {
+            let person = &self.people[n];
+            let alone = self.standing_of(person.node).is_some_and(|s| s.members.len() == 1);
+            let core = self.net.node(person.node).core();
+            let messages = core.messages(self.group, None, usize::MAX).expect("memory");
+            let own = |m: &&MessageView| m.id.installation == person.installation;
+            let last = messages.iter().flatten().filter(own).max_by_key(|m| m.id.number);
+            alone && last.is_some_and(|m| m.kind == MessageKind::Left)
+        })
     }
 
     /// Where everybody stands, and what they know of other branches.

@@ -65,16 +65,23 @@ pub fn run(seed: u64, most: usize, deeds: Deeds, traced: bool) -> Outcome {
     let mut failures = story.failures();
     let patience = if plan.kind == Kind::Apart { LONG_PATIENCE } else { PATIENCE };
     let mut wait = LOOK_EVERY;
-    while !failures.is_empty() && story.net.now().since(healed) < patience {
-        story.net.run_for(wait);
-        wait = (wait * 5 / 4).min(LOOK_AT_LEAST);
-        story.look_after();
-        failures = story.failures();
-    }
-    if failures.is_empty() {
+    loop {
+        while !failures.is_empty() && story.net.now().since(healed) < patience {
+            story.net.run_for(wait);
+            wait = (wait * 5 / 4).min(LOOK_AT_LEAST);
+            story.look_after();
+            failures = story.failures();
+        }
+        if !failures.is_empty() {
+            break;
+        }
         story.net.run_for(STAY);
-        story.look_after();
+        let came = story.look_after();
         failures = story.failures();
+        // who has just come in has to follow what happened since it was invited
+        if !came || story.net.now().since(healed) > patience {
+            break;
+        }
     }
     story.count_events();
     story.count_stranded();

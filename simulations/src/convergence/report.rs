@@ -16,6 +16,10 @@ pub struct Counts {
     pub messages: usize,
     /// Changes of groups that were accepted.
     pub changes: usize,
+    /// Installations that said that they leave, each time.
+    pub leavers: usize,
+    /// Invitations of those who were in the group before, or were invited.
+    pub invited_again: usize,
     /// Commands that were refused.
     pub refused: usize,
     /// Publishes of commits.
@@ -63,6 +67,8 @@ impl AddAssign<&Self> for Counts {
         self.nodes += other.nodes;
         self.messages += other.messages;
         self.changes += other.changes;
+        self.leavers += other.leavers;
+        self.invited_again += other.invited_again;
         self.refused += other.refused;
         self.commits += other.commits;
         self.forks += other.forks;

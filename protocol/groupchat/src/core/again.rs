@@ -27,7 +27,7 @@ impl Group {
 
     /// Whether this installation was in the group and is not, or cannot follow it any more.
     fn is_out(&self) -> bool {
-        self.ask.waiting || self.tip().is_some_and(|tip| tip.keys.is_none())
+        self.ask.waiting || self.is_over() || self.tip().is_some_and(|tip| tip.keys.is_none())
     }
 }
 

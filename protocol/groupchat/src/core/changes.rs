@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::commits::Plan;
+use super::group::Group;
 use super::records::{Change, ChangeRecord, Wish};
 use super::{Fault, Inner, Stop, Tx};
 use crate::api::{Answer, CommandError};
@@ -112,7 +113,7 @@ impl Inner {
     /// Whether the tip allows a change, as far as roles and members say.
     fn may_change(&self, id: GroupId, change: &Change) -> Result<(), Stop> {
         let own = self.own()?.account;
-        let group = self.inside(id)?;
+        let group = self.joined(id)?;
         let authority = &group.tip().ok_or(Fault::Bug("a group without a state"))?.agreed.authority;
         let needs = |right| {
             if authority.rights(own).has(right) {
@@ -160,9 +161,8 @@ impl Inner {
     pub(super) fn next_change(&self) -> Option<Timestamp> {
         self.groups
             .iter()
-            .filter(|(id, _)| self.may_commit(**id))
-            .flat_map(|(_, group)| group.changes.values())
-            .filter(|change| change.done.is_none())
+            .filter(|(id, _)| self.may_take_out(**id))
+            .flat_map(|(_, group)| group.changes.values().filter(|c| group.may_make(c)))
             .map(|change| change.due)
             .min()
     }
@@ -172,11 +172,11 @@ impl Inner {
         let due: Vec<GroupId> = self
             .groups
             .iter()
-            .filter(|(_, g)| g.changes.values().any(|c| c.done.is_none() && c.due <= tx.now))
+            .filter(|(_, g)| g.changes.values().any(|c| g.may_make(c) && c.due <= tx.now))
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            if self.may_commit(id) {
+            if self.may_take_out(id) {
                 self.commit_changes(tx, id)?;
             }
         }
@@ -188,7 +188,7 @@ impl Inner {
         let open: Vec<(u64, Change)> = group
             .changes
             .iter()
-            .filter(|(_, c)| c.done.is_none() && c.due <= tx.now)
+            .filter(|(_, c)| group.may_make(c) && c.due <= tx.now)
             .map(|(sequence, c)| (*sequence, c.change.clone()))
             .collect();
         let mut plan = self.empty_plan(id)?;
@@ -295,6 +295,19 @@ impl Inner {
         for account in gone.into_iter().filter(|account| !stay.contains(account)) {
             plan.agreed.authority.name(account, Role::Member);
         }
+    }
+}
+
+impl Group {
+    /// Whether a change is open, and this installation the one to make it: who leaves takes out others
+    /// that go, and does nothing else.
+    fn may_make(&self, record: &ChangeRecord) -> bool {
+        let takes_out = match &record.change {
+            Change::Leave { .. } => true,
+            Change::Remove { installation } => self.departed.contains(installation),
+            _ => false,
+        };
+        record.done.is_none() && (takes_out || !self.record.leaving)
     }
 }
 

@@ -69,10 +69,23 @@ struct Made {
 impl Inner {
     /// Whether an own commit can be made now: one at a time.
     pub(super) fn may_commit(&self, id: GroupId) -> bool {
+        let stays = self.groups.get(&id).is_some_and(|group| !group.record.leaving);
+        stays && self.is_free(id)
+    }
+
+    /// Whether this installation can take out members that go: also one that leaves itself, if all
+    /// others do too.
+    pub(super) fn may_take_out(&self, id: GroupId) -> bool {
+        let own = self.account.as_ref().map(|own| own.installation);
+        let last =
+            own.zip(self.groups.get(&id)).is_some_and(|(own, group)| group.leaves_last(&own));
+        self.may_commit(id) || (last && self.is_free(id))
+    }
+
+    fn is_free(&self, id: GroupId) -> bool {
         self.groups.get(&id).is_some_and(|group| {
             let inside = group.open_tip().is_some();
-            let free = group.record.pending.is_none() && !group.record.leaving;
-            inside && free && self.copied.is_none()
+            inside && group.record.pending.is_none() && self.copied.is_none()
         })
     }
 

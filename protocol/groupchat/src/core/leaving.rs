@@ -2,18 +2,44 @@
 
 use std::time::Duration;
 
+use super::group::Group;
 use super::loaded::Place;
 use super::own_group::Mark;
 use super::records::{Change, ChangeRecord};
 use super::{Fault, Inner, Stop, Tx};
-use crate::api::Answer;
+use crate::api::{Answer, Event};
 use crate::group::message::{Content, MessageCore, SignedCore};
 use crate::mls;
 use crate::proto::group as pb;
-use crate::{GroupId, MessageId};
+use crate::{GroupId, InstallationId, MessageId};
 
 /// Somebody who leaves is taken out by any member, each after a random part of this time.
 const LEAVER_WITHIN: Duration = Duration::from_secs(30);
+
+impl Group {
+    /// Whether this installation said that it leaves, and nobody else is left who could take it out: it
+    /// has left.
+    pub(super) fn is_over(&self) -> bool {
+        self.record.leaving && self.open_tip().is_some() && self.size() == 1
+    }
+
+    /// Whether all others in the tip have said that they leave, or are not live any more.
+    fn others_go(&self, own: &InstallationId) -> bool {
+        let said = |i: &InstallationId| {
+            let is_it =
+                |c: &Change| matches!(c, Change::Leave { installation, .. } if installation == i);
+            self.changes.values().any(|c| is_it(&c.change))
+        };
+        let mut members = self.line.iter().flat_map(|line| line.members.keys());
+        members.all(|i| i == own || self.departed.contains(i) || said(i))
+    }
+
+    /// Whether this installation, which leaves, has to take out others that leave too: nobody who stays
+    /// is left to do it.
+    pub(super) fn leaves_last(&self, own: &InstallationId) -> bool {
+        self.record.leaving && self.size() > 1 && self.others_go(own)
+    }
+}
 
 impl Inner {
     /// Says that this installation leaves, and lets the account's others leave too.
@@ -29,6 +55,10 @@ impl Inner {
         let key = self.own_leaf_key(tx, id)?;
         let answer = self.say(tx, id, Content::Leave(key))?;
         self.set_leaving(tx, id, true)?;
+        if self.groups.get(&id).is_some_and(Group::is_over) {
+            // nobody else is there to take it out
+            self.emit(tx, Event::Removed { group: id })?;
+        }
         Ok(answer)
     }
 

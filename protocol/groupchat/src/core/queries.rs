@@ -219,6 +219,7 @@ pub(super) fn group_state(group: &Group) -> GroupState {
     let inside = group.open_tip().is_some();
     match (&group.record.invitation, inside) {
         (Some(_), _) => GroupState::Invited,
+        (None, true) if group.is_over() => GroupState::Removed,
         (None, true) if group.record.leaving => GroupState::Leaving,
         (None, _) if group.ask.waiting => GroupState::Waiting,
         (None, true) => GroupState::Joined,

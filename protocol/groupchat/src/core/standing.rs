@@ -91,7 +91,7 @@ impl Inner {
             name: tip.agreed.name.clone(),
             description: tip.agreed.description.clone(),
             authority: tip.agreed.authority.clone(),
-            inside: tip.keys.is_some(),
+            inside: tip.keys.is_some() && !group.is_over(),
         })
     }
 

@@ -21,6 +21,7 @@ mod installations;
 mod invitations;
 mod large;
 mod late;
+mod leaving;
 mod linking;
 mod messages;
 mod own_group;
