@@ -43,7 +43,16 @@ impl Inner {
     ) -> Result<(), Fault> {
         let waiting = self.waiting(tx, envelopes)?;
         let accounts: Vec<AccountId> = waiting.iter().map(|w| w.account).collect();
-        self.drop_waiting(tx, id, |_, w| accounts.contains(&w.account))?;
+        let line = self.groups.get(&id).and_then(|group| group.line.as_ref());
+        let before = |old: StateId| {
+            line.is_none_or(|line| !line.graph.contains(old) || line.graph.leads_to(old, state))
+        };
+        let names = self.repeats.keys().filter(|(group, old)| *group == id && before(*old));
+        let followed: BTreeSet<StateId> = names.map(|(_, old)| *old).collect();
+        // an earlier commit on another branch may come to stand after all
+        self.drop_waiting(tx, id, |old, w| {
+            followed.contains(&old) && accounts.contains(&w.account)
+        })?;
         let record = RepeatRecord {
             since: tx.now,
             due: self.next_period(tx.now),

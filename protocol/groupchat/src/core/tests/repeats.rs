@@ -103,6 +103,10 @@ fn who_is_read_only_where_a_lost_commit_led_is_still_invited() {
     world.run(MINUTE * 5);
     let (group, account) = (world.group, world.account(dave));
     assert!(world.peers[BOB].core.inner.groups[&group].is_member(account), "added again");
+    let kept = &world.peers[ALICE].core.inner.repeats;
+    let waiting =
+        kept.values().filter(|repeat| repeat.waiting.iter().any(|w| w.account == account));
+    assert_eq!(waiting.count(), 2, "the commit that lost its place may come to stand after all");
     // and no archive has that invitation any more
     world.wire.clear();
     back(&mut world, dave);
