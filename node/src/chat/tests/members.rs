@@ -91,7 +91,8 @@ async fn who_leaves_says_nothing_more() {
     rig.post(&format!("{path}/messages"), message.clone()).await;
     let (status, left) = rig.post(&format!("{path}/leave"), json!({})).await;
     assert_eq!((status, &left["id"]["number"]), (StatusCode::ACCEPTED, &json!(2)));
-    assert_eq!(rig.get(&path).await.1["state"], "leaving");
+    // It is alone, so nobody has to take it out.
+    assert_eq!(rig.get(&path).await.1["state"], "removed");
     let (_, page) = rig.get(&format!("{path}/messages")).await;
     let kinds = [&page["messages"][0]["kind"], &page["messages"][1]["kind"]];
     assert_eq!(kinds, [&json!("text"), &json!("left")]);
